@@ -1,0 +1,3 @@
+//! Criterion benches; see `benches/`.
+
+#![forbid(unsafe_code)]

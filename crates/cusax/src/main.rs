@@ -1,0 +1,3 @@
+//! cusax: SIP edge, XMPP component and conferences as one service.
+
+fn main() {}

@@ -1,0 +1,51 @@
+//! What happened to the process and its stores.
+
+use crate::closed_enum;
+
+closed_enum! {
+    /// What became of the directory's snapshot.
+    DirectoryState {
+        /// It was read.
+        Loaded = "loaded",
+        /// It changed and was read again.
+        Refreshed = "refreshed",
+        /// It could not be read; the last snapshot stays.
+        Stale = "stale",
+        /// It could not be written.
+        WriteFailed = "write_failed",
+    }
+}
+
+/// The directory was read, or could not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directory {
+    /// What became of it.
+    pub state: DirectoryState,
+    /// Accounts in the snapshot.
+    pub accounts: usize,
+    /// What the database said.
+    pub detail: String,
+}
+
+closed_enum! {
+    /// A stage in the life of the process.
+    Stage {
+        /// Everything listens.
+        Started = "started",
+        /// No new calls.
+        Draining = "draining",
+        /// The end.
+        Stopped = "stopped",
+        /// A part failed and is tried again.
+        Degraded = "degraded",
+    }
+}
+
+/// The process started, began to drain, or ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lifecycle {
+    /// Which stage.
+    pub stage: Stage,
+    /// Which part, and what the system said.
+    pub detail: String,
+}

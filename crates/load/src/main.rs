@@ -1,0 +1,3 @@
+//! `cusax-load`, the load tester.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The only crate with sockets, clock and DNS; batched UDP.
+
+#![forbid(unsafe_code)]

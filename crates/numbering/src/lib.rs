@@ -1,0 +1,3 @@
+//! What a dialled number is: emergency, on-net, national, premium and so on.
+
+#![forbid(unsafe_code)]

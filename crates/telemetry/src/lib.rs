@@ -1,0 +1,3 @@
+//! Renders events: log line, metric and trace; correlation and pseudonyms.
+
+#![forbid(unsafe_code)]

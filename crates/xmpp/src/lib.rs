@@ -1,0 +1,3 @@
+//! XMPP without IO: stream, component protocol, client stream, stanzas and the view of a MUC room.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! Testkit: processes of real servers, scripted peers, lossy links.
+
+#![forbid(unsafe_code)]
