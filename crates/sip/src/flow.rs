@@ -1,0 +1,43 @@
+//! Where messages come from and go to.
+
+use std::net::SocketAddr;
+
+pub use cusax_event::sip::Transport;
+
+/// One of the sockets or in-process user agents that messages pass, by its place in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListenerId(pub u16);
+
+/// A stream connection, unique in the life of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub u64);
+
+/// A path to one other element: for UDP our socket and its address, for streams the connection (RFC 5626 §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Flow {
+    /// Our end.
+    pub listener: ListenerId,
+    /// Transport.
+    pub transport: Transport,
+    /// The other end.
+    pub remote: SocketAddr,
+    /// The connection of a stream; `None` asks for one to be opened or reused.
+    pub connection: Option<ConnectionId>,
+}
+
+impl Flow {
+    /// True where the transport delivers by itself (RFC 3261 §17: no retransmissions).
+    #[must_use]
+    pub const fn is_reliable(&self) -> bool {
+        !matches!(self.transport, Transport::Udp)
+    }
+}
+
+/// Bytes to send on a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Where.
+    pub flow: Flow,
+    /// One whole message.
+    pub bytes: bytes::Bytes,
+}
