@@ -99,7 +99,12 @@ mod tests {
     fn session_id_prints_and_parses_as_32_lower_hex_digits() {
         let id: SessionId = "0123456789abcdef0123456789abcdef".parse().unwrap();
         assert_eq!(id.to_string(), "0123456789abcdef0123456789abcdef");
-        for bad in ["", "00000000000000000000000000000000", "0123456789ABCDEF0123456789ABCDEF", "0123456789abcdef0123456789abcdeg"] {
+        for bad in [
+            "",
+            "00000000000000000000000000000000",
+            "0123456789ABCDEF0123456789ABCDEF",
+            "0123456789abcdef0123456789abcdeg",
+        ] {
             assert_eq!(bad.parse::<SessionId>(), Err(()), "{bad}");
         }
     }

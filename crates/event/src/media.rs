@@ -64,7 +64,7 @@ closed_enum! {
     }
 }
 
-/// RTP was dropped.
+/// RTP was dropped where no [`Report`] counts it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dropped {
     /// Why.
@@ -106,6 +106,8 @@ closed_enum! {
 /// What a media thread did since its last report.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
+    /// Which media thread, from 0: what is true *now* is summed over threads.
+    pub thread: u8,
     /// Packets in, by codec ([`Codec::ALL`] order).
     pub received: [u64; 5],
     /// Packets out, by codec ([`Codec::ALL`] order).
@@ -130,6 +132,22 @@ pub struct Report {
     pub ticks: TickTimes,
 }
 
+/// Upper bounds of the buckets of [`TickTimes`]; one more bucket takes what is longer.
+pub const TICK_BOUNDS: [Duration; 9] = [
+    Duration::from_micros(1_000),
+    Duration::from_micros(2_500),
+    Duration::from_micros(5_000),
+    Duration::from_micros(7_500),
+    Duration::from_micros(10_000),
+    Duration::from_micros(15_000),
+    Duration::from_micros(20_000),
+    Duration::from_micros(30_000),
+    Duration::from_micros(50_000),
+];
+
+/// A tick that begins later than this after its due time is late: a quarter of 20 ms.
+pub const LATE_TICK: Duration = Duration::from_millis(5);
+
 /// Durations of ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TickTimes {
@@ -143,5 +161,43 @@ pub struct TickTimes {
     pub late: u64,
     /// The latest start after its due time.
     pub longest_lag: Duration,
+    /// All lags together.
+    pub lag: Duration,
+    /// How many took how long, by [`TICK_BOUNDS`].
+    pub took: [u64; TICK_BOUNDS.len() + 1],
+    /// How many began how late, by [`TICK_BOUNDS`].
+    pub lagged: [u64; TICK_BOUNDS.len() + 1],
 }
 
+impl TickTimes {
+    /// Adds one tick that began `lag` after its due time and took `busy`; neither allocates nor waits.
+    pub fn record(&mut self, busy: Duration, lag: Duration) {
+        let bucket = |time: Duration| TICK_BOUNDS.iter().position(|bound| time <= *bound).unwrap_or(TICK_BOUNDS.len());
+        self.count += 1;
+        self.busy += busy;
+        self.longest = self.longest.max(busy);
+        self.late += u64::from(lag > LATE_TICK);
+        self.longest_lag = self.longest_lag.max(lag);
+        self.lag += lag;
+        self.took[bucket(busy)] += 1;
+        self.lagged[bucket(lag)] += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_falls_into_the_bucket_whose_bound_it_does_not_exceed() {
+        let mut times = TickTimes::default();
+        times.record(Duration::from_micros(1_000), Duration::ZERO);
+        times.record(Duration::from_micros(1_001), Duration::from_millis(5));
+        times.record(Duration::from_millis(51), Duration::from_micros(5_001));
+        assert_eq!(times.took, [1, 1, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(times.lagged, [1, 0, 1, 1, 0, 0, 0, 0, 0, 0]);
+        assert_eq!((times.count, times.late), (3, 1));
+        assert_eq!((times.longest, times.longest_lag), (Duration::from_millis(51), Duration::from_micros(5_001)));
+        assert_eq!((times.busy, times.lag), (Duration::from_micros(53_001), Duration::from_micros(10_001)));
+    }
+}
