@@ -16,6 +16,7 @@ pub mod message;
 pub mod method;
 mod name;
 pub mod status;
+pub mod transaction;
 pub mod uri;
 pub mod validate;
 pub mod value;

@@ -1,0 +1,83 @@
+//! How transactions are matched (RFC 3261 §17.1.3, §17.2.3).
+
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher128};
+
+use crate::Message;
+use crate::name::Name;
+
+/// The cookie that every branch of RFC 3261 begins with.
+pub const MAGIC_COOKIE: &str = "z9hG4bK";
+
+/// A client transaction of this layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClientId {
+    pub(super) slot: u32,
+    pub(super) generation: u32,
+}
+
+/// A server transaction of this layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ServerId {
+    pub(super) slot: u32,
+    pub(super) generation: u32,
+}
+
+/// The secret that makes branches unguessable and table keys unforgeable.
+#[derive(Clone, Copy)]
+pub(super) struct Secret(u64, u64);
+
+impl Secret {
+    pub(super) const fn new(seed: [u64; 2]) -> Self {
+        Self(seed[0], seed[1])
+    }
+
+    /// A branch that names its slot, so that a response finds it without a table, and proves that we made it.
+    pub(super) fn branch(self, id: ClientId) -> String {
+        format!("{MAGIC_COOKIE}-{:x}-{:x}-{:016x}", id.slot, id.generation, self.mac(id))
+    }
+
+    /// The client that a branch names, if the branch is ours.
+    pub(super) fn client(self, branch: &str) -> Option<ClientId> {
+        let rest = branch.get(MAGIC_COOKIE.len()..)?.strip_prefix('-')?;
+        let mut parts = rest.split('-');
+        let slot = u32::from_str_radix(parts.next()?, 16).ok()?;
+        let generation = u32::from_str_radix(parts.next()?, 16).ok()?;
+        let mac = u64::from_str_radix(parts.next()?, 16).ok()?;
+        let id = ClientId { slot, generation };
+        (parts.next().is_none() && mac == self.mac(id)).then_some(id)
+    }
+
+    fn mac(self, id: ClientId) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(self.0, self.1);
+        hasher.write_u32(id.slot);
+        hasher.write_u32(id.generation);
+        hasher.finish()
+    }
+
+    /// The key of the server transaction that a request belongs to. An ACK and a CANCEL are looked up by the method
+    /// of the request they are about.
+    pub(super) fn server_key(self, request: &Message, method: &str) -> Option<u128> {
+        let via = request.top_via()?;
+        let mut hasher = SipHasher128::new_with_keys(self.0, self.1);
+        let mut part = |text: &str| {
+            hasher.write(text.as_bytes());
+            hasher.write_u8(0xff);
+        };
+        part(method);
+        part(via.branch());
+        part(via.host);
+        part(&via.port.map_or_else(String::new, |port| port.to_string()));
+        let cookie = via.branch().get(..MAGIC_COOKIE.len());
+        if !cookie.is_some_and(|cookie| cookie.eq_ignore_ascii_case(MAGIC_COOKIE)) {
+            // An element of RFC 2543: its branch may not be unique.
+            part(request.request_uri_text());
+            part(request.from_tag());
+            part(request.call_id());
+            part(request.first(Name::CSeq).and_then(|cseq| cseq.split_whitespace().next()).unwrap_or(""));
+        }
+        Some(hasher.finish128().as_u128())
+    }
+}

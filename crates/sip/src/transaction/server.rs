@@ -1,0 +1,182 @@
+//! Server transactions: RFC 3261 §17.2, with the Accepted state of RFC 6026 §7.1.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::{Layer, Output, ServerId, T1, T2, T4, T64, matched_method};
+use crate::flow::Transport;
+use crate::method::Method;
+use crate::{Flow, Message};
+use cusax_event::sip::DropReason;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No final response yet (INVITE: Proceeding; others: Trying or Proceeding).
+    Pending,
+    /// A final response was sent (INVITE: other than 2xx).
+    Completed,
+    /// Its ACK came.
+    Confirmed,
+    /// INVITE answered with 2xx.
+    Accepted,
+}
+
+/// The timers of a server transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Alarm {
+    /// G: send the final response again.
+    Retransmit,
+    /// H: no ACK came.
+    GiveUp,
+    /// I, J or L: forget it.
+    Forget,
+}
+
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) generation: u32,
+    key: u128,
+    invite: bool,
+    state: State,
+    /// Where responses go (RFC 3261 §18.2.2).
+    reply: Flow,
+    response: Option<Bytes>,
+    interval: Duration,
+    owner: u64,
+}
+
+impl Layer {
+    pub(super) fn handle_request(&mut self, mut message: Message, flow: Flow, now: Instant) {
+        if flow.transport != Transport::Internal {
+            message.stamp(flow.remote);
+        }
+        let method = message.method();
+        let Some(key) = self.secret.server_key(&message, matched_method(&message)) else {
+            return self.drop(DropReason::Malformed, flow, "no usable Via");
+        };
+        if let Some(id) = self.index.get(&key).and_then(|slot| self.server_id(*slot)) {
+            return self.handle_repeat(id, message, flow, now);
+        }
+        if method == Method::Ack {
+            return self.outputs.push_back(Output::Ack { message: Arc::new(message), flow });
+        }
+        if self.servers.len() >= self.limit {
+            return self.drop(DropReason::Overload, flow, "too many transactions");
+        }
+        let reply = match (flow.transport, message.top_via()) {
+            (Transport::Udp, Some(via)) => Flow { remote: via.reply_address(flow.remote), ..flow },
+            _ => flow,
+        };
+        let generation = self.next_generation();
+        let invite = method == Method::Invite;
+        let server =
+            Server { generation, key, invite, state: State::Pending, reply, response: None, interval: T1, owner: 0 };
+        let Ok(slot) = u32::try_from(self.servers.insert(server)) else { return };
+        self.index.insert(key, slot);
+        let cancels = (method == Method::Cancel)
+            .then(|| self.secret.server_key(&message, Method::Invite.as_str()))
+            .flatten()
+            .and_then(|key| self.index.get(&key).copied())
+            .and_then(|slot| self.server_id(slot))
+            .map(|id| (id, self.servers[id.slot as usize].owner));
+        let server = ServerId { slot, generation };
+        self.outputs.push_back(Output::Request { server, message: Arc::new(message), flow, cancels });
+    }
+
+    /// A request of a transaction that is already here: its retransmission, or the ACK to its final response.
+    fn handle_repeat(&mut self, id: ServerId, message: Message, flow: Flow, now: Instant) {
+        let Some(server) = self.servers.get_mut(id.slot as usize) else { return };
+        if message.method() == Method::Ack {
+            match server.state {
+                State::Completed => {
+                    server.state = State::Confirmed;
+                    let linger = if server.reply.is_reliable() { Duration::ZERO } else { T4 };
+                    self.arm_server(linger, id, Alarm::Forget, now);
+                }
+                State::Accepted => return self.outputs.push_back(Output::Ack { message: Arc::new(message), flow }),
+                State::Pending | State::Confirmed => {}
+            }
+            return self.outputs.push_back(Output::Absorbed { message: Arc::new(message), flow });
+        }
+        if let (State::Pending | State::Completed, Some(bytes)) = (server.state, server.response.clone()) {
+            let reply = server.reply;
+            self.transmit(reply, bytes, true);
+        }
+        self.outputs.push_back(Output::Absorbed { message: Arc::new(message), flow });
+    }
+
+    /// Tags a server transaction; the tag comes back with its CANCEL and its end.
+    pub fn set_owner(&mut self, id: ServerId, owner: u64) {
+        if let Some(server) = self.server(id) {
+            server.owner = owner;
+        }
+    }
+
+    /// Sends a response on a server transaction; one after a final response is ignored, except further 2xx to INVITE.
+    pub fn respond(&mut self, id: ServerId, status: u16, bytes: Bytes, now: Instant) {
+        let Some(server) = self.server(id) else { return };
+        let (reply, reliable, invite) = (server.reply, server.reply.is_reliable(), server.invite);
+        match (server.state, status) {
+            (State::Pending, 100..=199) => server.response = Some(bytes.clone()),
+            (State::Pending, 200..=299) if invite => {
+                server.state = State::Accepted;
+                server.response = None;
+                self.arm_server(T64, id, Alarm::Forget, now);
+            }
+            (State::Pending, _) => {
+                server.state = State::Completed;
+                server.response = Some(bytes.clone());
+                if invite {
+                    if !reliable {
+                        self.arm_server(T1, id, Alarm::Retransmit, now);
+                    }
+                    self.arm_server(T64, id, Alarm::GiveUp, now);
+                } else {
+                    let linger = if reliable { Duration::ZERO } else { T64 };
+                    self.arm_server(linger, id, Alarm::Forget, now);
+                }
+            }
+            (State::Accepted, 200..=299) => {}
+            (State::Completed | State::Confirmed | State::Accepted, _) => return,
+        }
+        self.transmit(reply, bytes, false);
+    }
+
+    pub(super) fn server_alarm(&mut self, id: ServerId, alarm: Alarm, now: Instant) {
+        let Some(server) = self.server(id) else { return };
+        match (alarm, server.state) {
+            (Alarm::Retransmit, State::Completed) => {
+                server.interval = (server.interval * 2).min(T2);
+                let (reply, bytes, interval) = (server.reply, server.response.clone(), server.interval);
+                if let Some(bytes) = bytes {
+                    self.transmit(reply, bytes, true);
+                }
+                self.arm_server(interval, id, Alarm::Retransmit, now);
+            }
+            (Alarm::GiveUp, State::Completed) => {
+                let owner = server.owner;
+                self.remove_server(id);
+                self.outputs.push_back(Output::Unacknowledged { owner });
+            }
+            (Alarm::Forget, _) => self.remove_server(id),
+            (Alarm::Retransmit | Alarm::GiveUp, State::Pending | State::Confirmed | State::Accepted) => {}
+        }
+    }
+
+    fn server(&mut self, id: ServerId) -> Option<&mut Server> {
+        self.servers.get_mut(id.slot as usize).filter(|server| server.generation == id.generation)
+    }
+
+    fn server_id(&self, slot: u32) -> Option<ServerId> {
+        self.servers.get(slot as usize).map(|server| ServerId { slot, generation: server.generation })
+    }
+
+    fn remove_server(&mut self, id: ServerId) {
+        if self.server(id).is_some() {
+            let server = self.servers.remove(id.slot as usize);
+            self.index.remove(&server.key);
+        }
+    }
+}
