@@ -21,8 +21,9 @@ pub use correlation::{Correlation, LegId, SessionId};
 pub use identity::{Identity, IdentityKind};
 
 /// One thing that happened.
+///
+/// It is exhaustive on purpose: a new variant does not compile until telemetry renders it.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub enum Event {
     /// A SIP message passed one of our listeners.
     SipMessage(sip::Message),

@@ -1,3 +1,112 @@
 //! Renders events: log line, metric and trace; correlation and pseudonyms.
+//!
+//! Whoever runs a core hands each [`Event`] to [`Telemetry::emit`], from any thread. One event becomes the metric, the
+//! log line and the trace record of what happened; none of them makes the caller wait, and what each loses is counted.
 
 #![forbid(unsafe_code)]
+
+mod identities;
+mod log;
+pub mod metrics;
+mod timestamp;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use cusax_event::Event;
+use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::WorkerGuard;
+
+pub use identities::Identities;
+pub use log::{EVENT_NAMES, Format, Output};
+use metrics::{Family, Metrics, Sampled};
+
+/// What telemetry needs to know.
+pub struct Config {
+    /// This node's name, in every log line and trace record.
+    pub node: String,
+    /// The key of pseudonyms: the same on every node whose logs are read together.
+    pub pseudonym_key: [u8; 32],
+    /// Tells the wall-clock time.
+    pub clock: fn() -> SystemTime,
+    /// The core targets as configured: the values of the label `upstream`.
+    pub upstreams: Vec<String>,
+    /// The format of log lines.
+    pub log: Format,
+    /// The least level that is logged.
+    pub level: LevelFilter,
+    /// Where log lines go.
+    pub output: Output,
+    /// How identities are shown above DEBUG.
+    pub identities: Identities,
+}
+
+impl Config {
+    /// The defaults: JSON at INFO to standard output, pseudonyms, no trace store.
+    #[must_use]
+    pub fn new(node: impl Into<String>, pseudonym_key: [u8; 32], clock: fn() -> SystemTime) -> Self {
+        Self {
+            node: node.into(),
+            pseudonym_key,
+            clock,
+            upstreams: Vec::new(),
+            log: Format::default(),
+            level: LevelFilter::INFO,
+            output: Output::default(),
+            identities: Identities::default(),
+        }
+    }
+}
+
+/// Renders events; a clone is one more handle to the same log, metrics and trace store.
+#[derive(Clone)]
+pub struct Telemetry(Arc<Inner>);
+
+struct Inner {
+    metrics: Arc<Metrics>,
+    log: log::Log,
+}
+
+impl Telemetry {
+    /// Starts the log's thread.
+    #[must_use]
+    pub fn new(config: Config) -> (Self, Guard) {
+        let names = identities::Names::new(config.identities, &config.pseudonym_key);
+        let (log, flushed, dropped) =
+            log::Log::new(config.node, names, config.level, config.log, config.output, config.clock);
+        let log_dropped = Box::new(move || u64::try_from(dropped.dropped_lines()).unwrap_or(u64::MAX));
+        let metrics = Arc::new(Metrics::new(&config.upstreams, Sampled { log_dropped }));
+        (Self(Arc::new(Inner { metrics, log })), Guard { log: flushed })
+    }
+
+    /// Counts and logs one event.
+    pub fn emit(&self, event: &Event) {
+        self.0.metrics.count(event);
+        self.0.log.write(event);
+    }
+
+    /// The body of `/metrics`: text format 0.0.4.
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        self.0.metrics.text()
+    }
+
+    /// Every family of metrics, for dashboards and the rules that check them.
+    #[must_use]
+    pub fn families(&self) -> Vec<Family> {
+        self.0.metrics.families()
+    }
+}
+
+/// Keeps what was emitted from being lost at the end.
+#[must_use = "what is not flushed is lost"]
+pub struct Guard {
+    log: WorkerGuard,
+}
+
+impl Guard {
+    /// Writes out every log line.
+    pub fn flush(self) {
+        drop(self.log);
+    }
+}

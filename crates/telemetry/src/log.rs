@@ -1,0 +1,120 @@
+//! The log: one line per event, with a stable `event` name and the identifiers that apply.
+//!
+//! Lines go to standard output, where a service manager or a container runtime collects them, through a thread of
+//! their own: when the reader is slow, lines are lost and counted (`cusax_log_events_dropped_total`), calls are not.
+//! Decisions are INFO, single messages and stanzas DEBUG, retransmissions and reports TRACE, losses WARN. Only our own
+//! events are logged: lines of libraries could carry identities that nobody replaced.
+
+mod identifiers;
+mod line;
+mod pretty;
+
+use std::io::{self, IsTerminal, Write};
+use std::time::SystemTime;
+
+use cusax_event::Event;
+use tracing::Dispatch;
+use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::identities::Names;
+use crate::timestamp;
+
+pub use line::EVENT_NAMES;
+
+/// The format of log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// One flat JSON object per line.
+    #[default]
+    Json,
+    /// `key=value` pairs.
+    Logfmt,
+    /// Columns for people; coloured on a terminal.
+    Pretty,
+}
+
+/// Where log lines go.
+#[derive(Default)]
+pub enum Output {
+    /// Standard output.
+    #[default]
+    Stdout,
+    /// Any other writer; never coloured.
+    Writer(Box<dyn Write + Send>),
+}
+
+/// Writes events as log lines.
+pub(crate) struct Log {
+    node: String,
+    names: Names,
+    level: LevelFilter,
+    dispatch: Dispatch,
+}
+
+impl Log {
+    /// Starts the writer's thread; the guard flushes it when dropped.
+    pub(crate) fn new(
+        node: String,
+        names: Names,
+        level: LevelFilter,
+        format: Format,
+        output: Output,
+        clock: fn() -> SystemTime,
+    ) -> (Self, WorkerGuard, ErrorCounter) {
+        let (writer, colour): (Box<dyn Write + Send>, bool) = match output {
+            Output::Stdout => (Box::new(io::stdout()), io::stdout().is_terminal()),
+            Output::Writer(writer) => (writer, false),
+        };
+        let (writer, guard) = NonBlockingBuilder::default()
+            .lossy(true)
+            .buffered_lines_limit(BUFFERED_LINES)
+            .thread_name("log")
+            .finish(writer);
+        let dropped = writer.error_counter();
+        let registry = tracing_subscriber::registry().with(level);
+        let dispatch = match format {
+            Format::Json => {
+                let json = fmt::layer()
+                    .with_writer(writer)
+                    .json()
+                    .flatten_event(true)
+                    .with_current_span(false)
+                    .with_span_list(false);
+                Dispatch::new(registry.with(json.with_target(false).with_timer(Clock(clock))))
+            }
+            Format::Logfmt => {
+                let logfmt = tracing_logfmt::builder().with_target(false).with_span_name(false).with_span_path(false);
+                Dispatch::new(registry.with(logfmt.layer().with_writer(writer)))
+            }
+            Format::Pretty => {
+                let lines = fmt::layer().with_writer(writer).with_ansi(colour).event_format(pretty::Columns { clock });
+                Dispatch::new(registry.with(lines))
+            }
+        };
+        (Self { node, names, level, dispatch }, guard, dropped)
+    }
+
+    /// Writes the line of an event, unless its level is switched off.
+    pub(crate) fn write(&self, event: &Event) {
+        let level = line::level(event);
+        if level <= self.level {
+            tracing::dispatcher::with_default(&self.dispatch, || line::write(self, level, event));
+        }
+    }
+}
+
+struct Clock(fn() -> SystemTime);
+
+impl FormatTime for Clock {
+    fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
+        writer.write_str(&timestamp::rfc3339((self.0)()))
+    }
+}
+
+/// Lines that wait for a slow reader, about 8 MiB of them.
+const BUFFERED_LINES: usize = 16_384;

@@ -1,0 +1,90 @@
+//! Families of the process, its stores and telemetry itself.
+
+use cusax_event::closed_enum;
+use cusax_event::service::{Directory, DirectoryState, Stage};
+use prometheus::{IntCounter, IntGauge};
+
+use super::Sampled;
+use super::children::{Children, Families, label};
+use super::collector;
+
+pub(super) struct Service {
+    accounts: IntGauge,
+    directory: Children<IntCounter, 1>,
+    draining: IntGauge,
+    stages: Children<IntCounter, 1>,
+    pub(super) trace: Trace,
+}
+
+impl Service {
+    pub(super) fn new(families: &Families<'_>, sampled: Sampled) -> Self {
+        let build = families.gauges(
+            "build_info",
+            "1; its label says what runs here.",
+            [("version", vec![env!("CARGO_PKG_VERSION")])],
+        );
+        build.at([0]).set(1);
+        let log_dropped = "Log lines that were lost because their reader was slow.";
+        families.register(collector::Sampled::new("log_events_dropped_total", log_dropped, sampled.log_dropped));
+        Self {
+            accounts: families.gauge("directory_accounts", "Accounts in the directory's snapshot."),
+            directory: families.counters(
+                "directory_snapshots_total",
+                "Readings and writings of the directory by how they came out.",
+                [label!("state", DirectoryState)],
+            ),
+            draining: families.gauge("draining", "1 while no new calls are taken."),
+            stages: families.counters(
+                "lifecycle_total",
+                "Stages of the life of the process; degraded: a part failed and is tried again.",
+                [label!("stage", Stage)],
+            ),
+            trace: Trace {
+                stored: families.counter("trace_records_total", "Trace records that were stored."),
+                dropped: families.counters(
+                    "trace_dropped_total",
+                    "Trace records that were dropped.",
+                    [label!("reason", TraceDrop)],
+                ),
+                bytes: families.gauge("trace_store_bytes", "Size of the trace store."),
+            },
+        }
+    }
+
+    pub(super) fn directory(&self, directory: &Directory) {
+        self.directory.at([directory.state as usize]).inc();
+        self.accounts.set(i64::try_from(directory.accounts).unwrap_or(i64::MAX));
+    }
+
+    pub(super) fn lifecycle(&self, stage: Stage) {
+        self.stages.at([stage as usize]).inc();
+        match stage {
+            Stage::Draining => self.draining.set(1),
+            Stage::Started => self.draining.set(0),
+            Stage::Stopped | Stage::Degraded => {}
+        }
+    }
+}
+
+closed_enum! {
+    /// Why a trace record was dropped.
+    TraceDrop {
+        /// The queue to the store was full.
+        QueueFull = "queue_full",
+        /// The store could not be written: no permission, no space.
+        Store = "store",
+    }
+}
+
+/// What became of trace records.
+pub(crate) struct Trace {
+    pub(crate) stored: IntCounter,
+    dropped: Children<IntCounter, 1>,
+    pub(crate) bytes: IntGauge,
+}
+
+impl Trace {
+    pub(crate) fn dropped(&self, reason: TraceDrop, records: u64) {
+        self.dropped.at([reason as usize]).inc_by(records);
+    }
+}
