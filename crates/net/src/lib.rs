@@ -1,3 +1,18 @@
-//! The only crate with sockets, clock and DNS; batched UDP.
+//! The only crate with sockets, clock, DNS and random source.
+//!
+//! It knows bytes and addresses, never SIP, XMPP or RTP: cores are given what is read here as arguments. What waits
+//! is either a future of a tokio runtime ([`udp::AsyncSocket`], [`stream::Streams`], [`link::TcpLink`],
+//! [`resolver::Resolver`]) or, for a media thread that must not run one, [`wait::wait`].
+//!
+//! Every queue, table and duration here has a bound, and whatever is dropped for one says which.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+
+pub mod clock;
+pub mod link;
+pub mod random;
+pub mod resolver;
+pub mod stream;
+pub mod thread;
+pub mod udp;
+pub mod wait;

@@ -1,0 +1,412 @@
+//! Message streams over TCP: listeners, connections, and one queue of what happens on them.
+//!
+//! One worker owns a [`Streams`]; each listener and connection is a task of that worker's runtime, which speaks to it
+//! through one bounded queue and ends with it. Where the queue is full, tasks stop to read, and TCP slows the peers.
+
+mod connection;
+mod framing;
+mod limits;
+mod listener;
+mod source;
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::task::{AbortHandle, JoinSet};
+
+pub use framing::{Frame, Framer};
+pub use limits::Limits;
+
+use crate::random;
+use connection::Connection;
+use source::Sources;
+
+/// Names a connection; never used twice in the life of the process.
+///
+/// The first number is drawn, so that a token that named a connection before a restart names none after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(u64);
+
+/// Names a listener of one [`Streams`]: the first that it was given is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListenerId(usize);
+
+/// What happened on a listener or connection.
+///
+/// Of a connection, `Opened` comes first and `Closed` last; one that [`Streams::connect`] could not make has `Closed` only.
+#[derive(Debug)]
+pub enum StreamEvent {
+    /// A connection is there.
+    Opened {
+        /// Its name.
+        connection: ConnectionId,
+        /// Our address.
+        local: SocketAddr,
+        /// The other side's address.
+        peer: SocketAddr,
+        /// Who accepted it; `None` for one that we made.
+        listener: Option<ListenerId>,
+    },
+    /// A message came.
+    Message {
+        /// On which connection.
+        connection: ConnectionId,
+        /// All of it.
+        bytes: Bytes,
+    },
+    /// A connection is gone.
+    Closed {
+        /// Which.
+        connection: ConnectionId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// A connection was closed as soon as it was accepted.
+    Refused {
+        /// By which listener.
+        listener: ListenerId,
+        /// Who had asked.
+        peer: SocketAddr,
+        /// Why.
+        reason: RefuseReason,
+    },
+    /// A connection could not be accepted; the listener goes on.
+    AcceptFailed {
+        /// Which listener.
+        listener: ListenerId,
+        /// Why, as a rule that the process has no descriptor left.
+        error: io::Error,
+    },
+}
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The peer closed it.
+    Peer,
+    /// We closed it, and what was queued has been written.
+    Local,
+    /// Nothing came for [`Limits::idle_time`] (or [`Limits::first_message_time`]).
+    Idle,
+    /// A message was not complete in [`Limits::message_time`].
+    MessageTime,
+    /// A message was larger than [`Limits::message_bytes`].
+    TooLarge,
+    /// The framer saw something that is not its protocol.
+    Invalid(&'static str),
+    /// [`Limits::write_queue`] messages waited already when one more was to be sent.
+    WriteQueue,
+    /// The peer did not take a message in [`Limits::write_time`].
+    WriteTime,
+    /// The peer did not accept in [`Limits::connect_time`].
+    ConnectTime,
+    /// Connecting failed.
+    ConnectFailed(io::ErrorKind),
+    /// The system reported an error on the connection.
+    Failed(io::ErrorKind),
+}
+
+impl CloseReason {
+    /// The reason as a metric label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Local => "local",
+            Self::Idle => "idle",
+            Self::MessageTime => "message_time",
+            Self::TooLarge => "too_large",
+            Self::Invalid(_) => "invalid",
+            Self::WriteQueue => "write_queue",
+            Self::WriteTime => "write_time",
+            Self::ConnectTime => "connect_time",
+            Self::ConnectFailed(_) => "connect_failed",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// Why a connection was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefuseReason {
+    /// There are [`Limits::connections`] already.
+    Connections,
+    /// Its source holds [`Limits::per_source`] already.
+    Source,
+}
+
+impl RefuseReason {
+    /// The reason as a metric label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::Source => "source",
+        }
+    }
+}
+
+/// Why a message was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The connection is gone, or is being closed.
+    #[error("the connection is closed")]
+    Closed,
+    /// Its queue was full: the connection is dropped, and `Closed` follows with [`CloseReason::WriteQueue`].
+    #[error("the connection's write queue is full")]
+    Full,
+}
+
+/// There are [`Limits::connections`] already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there are as many connections as allowed")]
+pub struct AtCapacity;
+
+/// The listeners and connections of one worker; dropping it ends them all.
+#[derive(Debug)]
+pub struct Streams {
+    framer: Framer,
+    limits: Limits,
+    listeners: usize,
+    connections: HashMap<ConnectionId, Entry>,
+    sources: Sources,
+    dropped: VecDeque<ConnectionId>,
+    reports: mpsc::Sender<Report>,
+    inbox: mpsc::Receiver<Report>,
+    tasks: JoinSet<()>,
+}
+
+/// What the owner knows of a connection.
+#[derive(Debug)]
+struct Entry {
+    /// `None` once the connection is being closed.
+    writes: Option<mpsc::Sender<Bytes>>,
+    task: AbortHandle,
+    peer: SocketAddr,
+    /// The source that it counts for; `None` for one that we made.
+    source: Option<IpAddr>,
+}
+
+/// What tasks tell the owner.
+#[derive(Debug)]
+enum Report {
+    Accepted { listener: ListenerId, stream: TcpStream, local: SocketAddr, peer: SocketAddr },
+    AcceptFailed { listener: ListenerId, error: io::Error },
+    Connected { id: ConnectionId, local: SocketAddr },
+    Message { id: ConnectionId, bytes: Bytes },
+    Closed { id: ConnectionId, reason: CloseReason },
+}
+
+impl Streams {
+    /// Makes an owner without listeners or connections; `framer` finds the messages of all of them.
+    #[must_use]
+    pub fn new(framer: Framer, limits: Limits) -> Self {
+        let (reports, inbox) = mpsc::channel(limits.events.max(1));
+        Self {
+            framer,
+            limits,
+            listeners: 0,
+            connections: HashMap::new(),
+            sources: Sources::default(),
+            dropped: VecDeque::new(),
+            reports,
+            inbox,
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// Accepts connections at `address` (port 0: any free one) and tells the address that it is bound to.
+    ///
+    /// # Errors
+    /// What the system calls say, `AddrInUse` above all.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn listen(&mut self, address: SocketAddr) -> io::Result<(ListenerId, SocketAddr)> {
+        let listener = listener::bind(address)?;
+        let local = listener.local_addr()?;
+        let id = ListenerId(self.listeners);
+        self.listeners += 1;
+        self.tasks.spawn(listener::accept(listener, id, self.reports.clone()));
+        Ok((id, local))
+    }
+
+    /// Begins to connect; `Opened` or `Closed` tells how it went. What is sent meanwhile is queued.
+    ///
+    /// # Errors
+    /// [`AtCapacity`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn connect(&mut self, to: SocketAddr) -> Result<ConnectionId, AtCapacity> {
+        if self.connections.len() >= self.limits.connections {
+            return Err(AtCapacity);
+        }
+        let (connection, writes) = self.connection();
+        let id = connection.id;
+        let task = self.tasks.spawn(connection.connect(to));
+        self.insert(id, writes, task, to, None);
+        Ok(id)
+    }
+
+    /// Queues one message.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn send(&mut self, connection: ConnectionId, bytes: Bytes) -> Result<(), SendError> {
+        let writes =
+            self.connections.get(&connection).and_then(|entry| entry.writes.as_ref()).ok_or(SendError::Closed)?;
+        match writes.try_send(bytes) {
+            Ok(()) => Ok(()),
+            // The task has ended by itself; its `Closed` is on its way.
+            Err(TrySendError::Closed(_)) => Err(SendError::Closed),
+            Err(TrySendError::Full(_)) => {
+                if let Some(entry) = self.remove(connection) {
+                    entry.task.abort();
+                    self.dropped.push_back(connection);
+                }
+                Err(SendError::Full)
+            }
+        }
+    }
+
+    /// Closes a connection once what is queued has been written; `Closed` tells when that is done.
+    pub fn close(&mut self, connection: ConnectionId) {
+        if let Some(entry) = self.connections.get_mut(&connection) {
+            entry.writes = None;
+        }
+    }
+
+    /// How many connections there are, those that are being made and closed among them.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// True where there is no connection.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+
+    /// Waits for the next event; for ever where there is neither listener nor connection. Dropping the future loses none.
+    pub async fn next(&mut self) -> StreamEvent {
+        loop {
+            if let Some(connection) = self.dropped.pop_front() {
+                let reason = CloseReason::WriteQueue;
+                return StreamEvent::Closed { connection, reason };
+            }
+            let Some(report) = self.inbox.recv().await else {
+                // `self.reports` is a sender, so the queue cannot have ended.
+                return std::future::pending().await;
+            };
+            if let Some(event) = self.take(report) {
+                return event;
+            }
+        }
+    }
+
+    /// Takes in what a task reported; `None` for what was under way from a connection that is dropped.
+    fn take(&mut self, report: Report) -> Option<StreamEvent> {
+        match report {
+            Report::Accepted { listener, stream, local, peer } => Some(self.accept(listener, stream, local, peer)),
+            Report::AcceptFailed { listener, error } => Some(StreamEvent::AcceptFailed { listener, error }),
+            Report::Connected { id, local } => {
+                let peer = self.connections.get(&id)?.peer;
+                Some(StreamEvent::Opened { connection: id, local, peer, listener: None })
+            }
+            Report::Message { id, bytes } => {
+                self.connections.contains_key(&id).then_some(StreamEvent::Message { connection: id, bytes })
+            }
+            Report::Closed { id, reason } => {
+                self.remove(id)?;
+                Some(StreamEvent::Closed { connection: id, reason })
+            }
+        }
+    }
+
+    fn accept(&mut self, listener: ListenerId, stream: TcpStream, local: SocketAddr, peer: SocketAddr) -> StreamEvent {
+        let refused = if self.connections.len() >= self.limits.connections {
+            Some(RefuseReason::Connections)
+        } else if !self.sources.admit(peer.ip(), self.limits.per_source) {
+            Some(RefuseReason::Source)
+        } else {
+            None
+        };
+        if let Some(reason) = refused {
+            return StreamEvent::Refused { listener, peer, reason };
+        }
+        let (connection, writes) = self.connection();
+        let id = connection.id;
+        let task = self.tasks.spawn(connection.serve(stream));
+        self.insert(id, writes, task, peer, Some(peer.ip()));
+        StreamEvent::Opened { connection: id, local, peer, listener: Some(listener) }
+    }
+
+    fn connection(&self) -> (Connection, mpsc::Sender<Bytes>) {
+        let (sender, writes) = mpsc::channel(self.limits.write_queue.max(1));
+        let connection = Connection {
+            id: ConnectionId::next(),
+            framer: self.framer,
+            limits: self.limits,
+            reports: self.reports.clone(),
+            writes,
+        };
+        (connection, sender)
+    }
+
+    fn insert(
+        &mut self,
+        id: ConnectionId,
+        writes: mpsc::Sender<Bytes>,
+        task: AbortHandle,
+        peer: SocketAddr,
+        source: Option<IpAddr>,
+    ) {
+        let entry = Entry { writes: Some(writes), task, peer, source };
+        self.connections.insert(id, entry);
+    }
+
+    fn remove(&mut self, id: ConnectionId) -> Option<Entry> {
+        // Tasks that have ended stay in the set until they are joined.
+        while self.tasks.try_join_next().is_some() {}
+        let entry = self.connections.remove(&id)?;
+        if let Some(source) = entry.source {
+            self.sources.release(source);
+        }
+        Some(entry)
+    }
+}
+
+impl ConnectionId {
+    fn next() -> Self {
+        static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(random::seed()));
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The number, as a flow token carries it.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl ListenerId {
+    /// The place in the order of [`Streams::listen`] calls, from 0.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
+
+impl From<u64> for ConnectionId {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}

@@ -1,0 +1,206 @@
+//! One connection, from its first byte to its end.
+//!
+//! Reading and writing go on side by side in one task, each at its own pace; whichever ends first ends the connection.
+//! TCP is named in this file and in `listener.rs` only.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+use tokio::time::{timeout, timeout_at};
+
+use super::framing::{Frame, Framer};
+use super::limits::Limits;
+use super::{CloseReason, ConnectionId, Report};
+use crate::clock;
+
+/// What the task of a connection works with.
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
+    pub(super) framer: Framer,
+    pub(super) limits: Limits,
+    pub(super) reports: mpsc::Sender<Report>,
+    pub(super) writes: mpsc::Receiver<Bytes>,
+}
+
+impl Connection {
+    /// Serves a connection that was accepted.
+    pub(super) async fn serve(self, stream: TcpStream) {
+        let reports = self.reports.clone();
+        let id = self.id;
+        let first = Some(self.limits.first_message_time);
+        let reason = self.run(stream, first).await;
+        close(&reports, id, reason).await;
+    }
+
+    /// Makes a connection and serves it.
+    pub(super) async fn connect(self, to: SocketAddr) {
+        let reports = self.reports.clone();
+        let id = self.id;
+        let reason = match open(to, self.limits.connect_time).await {
+            Err(reason) => reason,
+            Ok((stream, local)) => {
+                let connected = Report::Connected { id, local };
+                if reports.send(connected).await.is_err() {
+                    return;
+                }
+                self.run(stream, None).await
+            }
+        };
+        close(&reports, id, reason).await;
+    }
+
+    async fn run(self, stream: TcpStream, first_message_time: Option<Duration>) -> CloseReason {
+        let (mut reader, writer) = stream.into_split();
+        let incoming = Incoming { id: self.id, framer: self.framer, limits: self.limits, reports: self.reports };
+        let reason = tokio::select! {
+            reason = incoming.run(&mut reader, first_message_time) => reason,
+            reason = write(writer, self.writes, self.limits.write_time) => reason,
+        };
+        if reason == CloseReason::Local {
+            linger(&mut reader, self.limits.write_time).await;
+        }
+        reason
+    }
+}
+
+/// The reading half.
+struct Incoming {
+    id: ConnectionId,
+    framer: Framer,
+    limits: Limits,
+    reports: mpsc::Sender<Report>,
+}
+
+impl Incoming {
+    async fn run(&self, reader: &mut OwnedReadHalf, mut first_message_time: Option<Duration>) -> CloseReason {
+        let mut buffer = BytesMut::new();
+        let mut idle_until = clock::now() + first_message_time.unwrap_or(self.limits.idle_time);
+        let mut complete_by = None;
+        loop {
+            buffer.reserve(READ);
+            let deadline = complete_by.unwrap_or(idle_until);
+            match timeout_at(deadline.into(), reader.read_buf(&mut buffer)).await {
+                Err(_elapsed) if complete_by.is_some() => return CloseReason::MessageTime,
+                Err(_elapsed) => return CloseReason::Idle,
+                Ok(Ok(0)) => return CloseReason::Peer,
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return CloseReason::Failed(error.kind()),
+            }
+            let now = clock::now();
+            let frames = match self.take_frames(&mut buffer).await {
+                Ok(frames) => frames,
+                Err(reason) => return reason,
+            };
+            if frames.messages > 0 {
+                first_message_time = None;
+            }
+            if first_message_time.is_none() {
+                idle_until = now + self.limits.idle_time;
+            }
+            if buffer.is_empty() {
+                complete_by = None;
+            } else if frames.consumed || complete_by.is_none() {
+                // What is left is the beginning of a message that came just now; what was there before keeps its time.
+                complete_by = Some(now + self.limits.message_time);
+                if first_message_time.is_some() {
+                    complete_by = complete_by.min(Some(idle_until));
+                }
+            }
+        }
+    }
+
+    /// Reports every complete message and leaves the beginning of the next in `buffer`.
+    async fn take_frames(&self, buffer: &mut BytesMut) -> Result<Frames, CloseReason> {
+        let mut frames = Frames::default();
+        while !buffer.is_empty() {
+            let frame = (self.framer)(buffer);
+            match frame {
+                Frame::Incomplete if buffer.len() >= self.limits.message_bytes => {
+                    return Err(CloseReason::TooLarge);
+                }
+                Frame::Incomplete => break,
+                Frame::Invalid(detail) => return Err(CloseReason::Invalid(detail)),
+                Frame::Skip(length) | Frame::Message(length) if length == 0 || length > buffer.len() => {
+                    return Err(CloseReason::Invalid("frame outside of what was received"));
+                }
+                Frame::Skip(length) => {
+                    drop(buffer.split_to(length));
+                    frames.consumed = true;
+                }
+                Frame::Message(length) if length > self.limits.message_bytes => {
+                    return Err(CloseReason::TooLarge);
+                }
+                Frame::Message(length) => {
+                    let bytes = buffer.split_to(length).freeze();
+                    let report = Report::Message { id: self.id, bytes };
+                    // A receiver that is gone has dropped this task as well.
+                    if self.reports.send(report).await.is_err() {
+                        return Err(CloseReason::Local);
+                    }
+                    frames.consumed = true;
+                    frames.messages += 1;
+                }
+            }
+        }
+        Ok(frames)
+    }
+}
+
+/// What one read brought.
+#[derive(Default)]
+struct Frames {
+    consumed: bool,
+    messages: usize,
+}
+
+/// Writes what is queued until the queue is closed, then ends our side of the stream.
+async fn write(mut writer: OwnedWriteHalf, mut writes: mpsc::Receiver<Bytes>, write_time: Duration) -> CloseReason {
+    while let Some(bytes) = writes.recv().await {
+        match timeout(write_time, writer.write_all(&bytes)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return CloseReason::Failed(error.kind()),
+            Err(_elapsed) => return CloseReason::WriteTime,
+        }
+    }
+    // A peer that is gone already has nothing to be told.
+    let _ = writer.shutdown().await;
+    CloseReason::Local
+}
+
+/// Reads to nowhere until the peer has closed as well: closing a socket with unread bytes resets the connection, which
+/// can take away from the peer what was written last.
+async fn linger(reader: &mut OwnedReadHalf, at_most: Duration) {
+    let mut nowhere = [0; 1024];
+    let drained = async { while reader.read(&mut nowhere).await.is_ok_and(|count| count > 0) {} };
+    let _ = timeout(at_most, drained).await;
+}
+
+async fn open(to: SocketAddr, at_most: Duration) -> Result<(TcpStream, SocketAddr), CloseReason> {
+    let connected = timeout(at_most, TcpStream::connect(to)).await.map_err(|_elapsed| CloseReason::ConnectTime)?;
+    let prepared = connected.and_then(|stream| {
+        let local = prepare(&stream)?;
+        Ok((stream, local))
+    });
+    prepared.map_err(|error| CloseReason::ConnectFailed(error.kind()))
+}
+
+/// Sets what every connection has, and tells our address.
+pub(super) fn prepare(stream: &TcpStream) -> io::Result<SocketAddr> {
+    // Messages are whole and waited for: Nagle's algorithm would hold them back.
+    stream.set_nodelay(true)?;
+    stream.local_addr()
+}
+
+async fn close(reports: &mpsc::Sender<Report>, id: ConnectionId, reason: CloseReason) {
+    // A receiver that is gone needs no report.
+    let _ = reports.send(Report::Closed { id, reason }).await;
+}
+
+/// Bytes that there is room for in one read, at least.
+const READ: usize = 4 * 1024;

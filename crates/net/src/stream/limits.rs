@@ -1,0 +1,47 @@
+//! Bounds of the streams of one worker.
+
+use std::time::Duration;
+
+/// What connections may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections, accepted and made.
+    pub connections: usize,
+    /// Accepted connections from one source: an IPv4 address or an IPv6 /64.
+    pub per_source: usize,
+    /// Bytes of one message.
+    pub message_bytes: usize,
+    /// From the first byte of a message to its last.
+    pub message_time: Duration,
+    /// From accepting a connection to the last byte of its first message.
+    pub first_message_time: Duration,
+    /// From the last message (or keep-alive) to the next byte.
+    pub idle_time: Duration,
+    /// For the peer to take one message.
+    pub write_time: Duration,
+    /// For a connection of ours to be accepted.
+    pub connect_time: Duration,
+    /// Messages that wait to be written to one connection.
+    pub write_queue: usize,
+    /// Events that wait to be taken.
+    pub events: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            // A company behind one address is many phones; a single host that opens more is none.
+            per_source: 256,
+            message_bytes: 65_535,
+            message_time: Duration::from_secs(10),
+            first_message_time: Duration::from_secs(10),
+            // Phones without keep-alive speak once per registration, by default an hour.
+            idle_time: Duration::from_secs(3_900),
+            write_time: Duration::from_secs(10),
+            connect_time: Duration::from_secs(5),
+            write_queue: 64,
+            events: 1_024,
+        }
+    }
+}
