@@ -1,3 +1,16 @@
 //! XMPP without IO: stream, component protocol, client stream, stanzas and the view of a MUC room.
 
 #![forbid(unsafe_code)]
+
+pub mod component;
+pub mod element;
+pub mod jid;
+pub mod ns;
+mod secret;
+mod seed;
+pub mod stanza;
+pub mod stream;
+
+pub use element::Element;
+pub use jid::{BareJid, Jid, JidError};
+pub use secret::Secret;

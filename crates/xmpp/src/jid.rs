@@ -1,0 +1,318 @@
+//! Addresses (RFC 7622), compared as the deployed servers do (stringprep profiles of RFC 6122).
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// Why a text is no JID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JidError {
+    /// The localpart is empty, too long or holds a forbidden character.
+    #[error("the localpart is empty, longer than 1023 bytes or holds a forbidden character")]
+    Localpart,
+    /// The domain is empty, too long or no domain name or address.
+    #[error("the domain is empty, longer than 1023 bytes or not a domain name")]
+    Domain,
+    /// The resource is empty, too long or holds a forbidden character.
+    #[error("the resource is empty, longer than 1023 bytes or holds a forbidden character")]
+    Resource,
+    /// It has a resource where a bare JID is wanted.
+    #[error("a bare JID has no resource")]
+    NotBare,
+}
+
+/// Length of each part in bytes (RFC 7622 §3.2–3.4).
+const PART: usize = 1023;
+
+/// A JID with or without a resource; a clone shares its text.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Jid {
+    text: Arc<str>,
+    bare: usize,
+}
+
+/// A JID without a resource: a user, a room or a domain; a clone shares its text.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BareJid(Arc<str>);
+
+impl Jid {
+    /// The localpart.
+    #[must_use]
+    pub fn localpart(&self) -> Option<&str> {
+        localpart(self.bare_str())
+    }
+
+    /// The domain.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        domain(self.bare_str())
+    }
+
+    /// The resource: of an occupant, its nick.
+    #[must_use]
+    pub fn resource(&self) -> Option<&str> {
+        self.text.get(self.bare + 1..)
+    }
+
+    /// The JID without its resource.
+    #[must_use]
+    pub fn bare(&self) -> BareJid {
+        if self.bare == self.text.len() { BareJid(self.text.clone()) } else { BareJid(self.bare_str().into()) }
+    }
+
+    /// The text without the resource, at no cost.
+    #[must_use]
+    pub fn bare_str(&self) -> &str {
+        self.text.get(..self.bare).unwrap_or_default()
+    }
+
+    /// The whole text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl BareJid {
+    /// Builds one from a localpart (already escaped, see [`escape_localpart`]) and a domain.
+    ///
+    /// # Errors
+    /// As [`JidError`] tells.
+    pub fn new(localpart: &str, domain: &str) -> Result<Self, JidError> {
+        Ok(Self(format!("{}@{}", prepare_localpart(localpart)?, prepare_domain(domain)?).into()))
+    }
+
+    /// The localpart.
+    #[must_use]
+    pub fn localpart(&self) -> Option<&str> {
+        localpart(&self.0)
+    }
+
+    /// The domain.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        domain(&self.0)
+    }
+
+    /// The domain as an address of its own.
+    #[must_use]
+    pub fn to_domain(&self) -> Self {
+        Self(self.domain().into())
+    }
+
+    /// The JID with this resource.
+    ///
+    /// # Errors
+    /// [`JidError::Resource`].
+    pub fn with_resource(&self, resource: &str) -> Result<Jid, JidError> {
+        Ok(Jid { text: format!("{}/{}", self.0, prepare_resource(resource)?).into(), bare: self.0.len() })
+    }
+
+    /// The whole text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<BareJid> for Jid {
+    fn from(bare: BareJid) -> Self {
+        Self { bare: bare.0.len(), text: bare.0 }
+    }
+}
+
+impl FromStr for Jid {
+    type Err = JidError;
+
+    fn from_str(text: &str) -> Result<Self, JidError> {
+        // RFC 7622 §3.1: the first '/' ends the domain, and only then does '@' count.
+        let (bare, resource) = text.split_once('/').map_or((text, None), |(bare, resource)| (bare, Some(resource)));
+        let bare: BareJid = bare.parse()?;
+        resource.map_or_else(|| Ok(Self::from(bare.clone())), |resource| bare.with_resource(resource))
+    }
+}
+
+impl FromStr for BareJid {
+    type Err = JidError;
+
+    fn from_str(text: &str) -> Result<Self, JidError> {
+        if text.contains('/') {
+            return Err(JidError::NotBare);
+        }
+        match text.split_once('@') {
+            Some((local, domain)) => Self::new(local, domain),
+            None => Ok(Self(prepare_domain(text)?.into())),
+        }
+    }
+}
+
+fn localpart(bare: &str) -> Option<&str> {
+    bare.split_once('@').map(|(local, _)| local)
+}
+
+fn domain(bare: &str) -> &str {
+    bare.split_once('@').map_or(bare, |(_, domain)| domain)
+}
+
+fn prepare_localpart(text: &str) -> Result<String, JidError> {
+    if text.len() > PART {
+        return Err(JidError::Localpart);
+    }
+    let prepared = stringprep::nodeprep(text).map_err(|_| JidError::Localpart)?;
+    let fits = !prepared.is_empty() && prepared.len() <= PART;
+    if fits { Ok(prepared.into_owned()) } else { Err(JidError::Localpart) }
+}
+
+fn prepare_domain(text: &str) -> Result<String, JidError> {
+    if text.len() > PART {
+        return Err(JidError::Domain);
+    }
+    let prepared = stringprep::nameprep(text).map_err(|_| JidError::Domain)?;
+    let name = prepared.strip_suffix('.').unwrap_or(&prepared);
+    let literal = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let valid = match literal {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => name.split('.').all(|label| {
+            !label.is_empty()
+                && label.len() <= 255
+                && !label.starts_with('-')
+                && label.chars().all(|c| {
+                    c.is_ascii_alphanumeric() || c == '-' || c == '_' || (!c.is_ascii() && c.is_alphanumeric())
+                })
+        }),
+    };
+    let fits = valid && name.len() <= PART;
+    if fits { Ok(name.to_owned()) } else { Err(JidError::Domain) }
+}
+
+fn prepare_resource(text: &str) -> Result<String, JidError> {
+    if text.len() > PART {
+        return Err(JidError::Resource);
+    }
+    let prepared = stringprep::resourceprep(text).map_err(|_| JidError::Resource)?;
+    let fits = !prepared.is_empty() && prepared.len() <= PART;
+    if fits { Ok(prepared.into_owned()) } else { Err(JidError::Resource) }
+}
+
+/// Characters that a localpart cannot hold, and what stands for them (XEP-0106 §4.2).
+const ESCAPES: [(char, &str); 10] = [
+    (' ', "\\20"),
+    ('"', "\\22"),
+    ('&', "\\26"),
+    ('\'', "\\27"),
+    ('/', "\\2f"),
+    (':', "\\3a"),
+    ('<', "\\3c"),
+    ('>', "\\3e"),
+    ('@', "\\40"),
+    ('\\', "\\5c"),
+];
+
+/// Escapes a name so that it can be a localpart (XEP-0106): a SIP user part as the name of a room.
+#[must_use]
+pub fn escape_localpart(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for (index, c) in name.char_indices() {
+        let rest = name.get(index..).unwrap_or_default();
+        // A backslash is escaped only where it would otherwise read as an escape.
+        let keep = c == '\\' && !ESCAPES.iter().any(|(_, escape)| rest.starts_with(escape));
+        match ESCAPES.iter().find(|(plain, _)| *plain == c) {
+            Some((_, escape)) if !keep => out.push_str(escape),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// Undoes [`escape_localpart`]: a room's localpart as people wrote it.
+#[must_use]
+pub fn unescape_localpart(localpart: &str) -> String {
+    let mut out = String::with_capacity(localpart.len());
+    let mut rest = localpart;
+    while let Some(c) = rest.chars().next() {
+        if let Some((plain, escape)) = ESCAPES.iter().find(|(_, escape)| rest.starts_with(escape)) {
+            out.push(*plain);
+            rest = rest.get(escape.len()..).unwrap_or_default();
+        } else {
+            out.push(c);
+            rest = rest.get(c.len_utf8()..).unwrap_or_default();
+        }
+    }
+    out
+}
+
+impl fmt::Display for Jid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Jid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Display for BareJid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for BareJid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_the_parts_of_a_jid_apart_and_lower_cases_all_but_the_resource() {
+        let jid: Jid = "Alice@Example.TEST./Desk @x/y".parse().unwrap();
+        assert_eq!(jid.as_str(), "alice@example.test/Desk @x/y");
+        assert_eq!((jid.localpart(), jid.domain(), jid.resource()), (Some("alice"), "example.test", Some("Desk @x/y")));
+        assert_eq!(jid.bare(), "alice@example.test".parse().unwrap());
+        let component: Jid = "cusax.example.test/x".parse().unwrap();
+        assert_eq!((component.localpart(), component.domain()), (None, "cusax.example.test"));
+        assert_eq!("[::1]".parse::<Jid>().unwrap().domain(), "[::1]");
+        assert_eq!("room-é@конференция.example".parse::<BareJid>().unwrap().localpart(), Some("room-é"));
+    }
+
+    #[test]
+    fn refuses_what_is_no_jid() {
+        for (text, error) in [
+            ("", JidError::Domain),
+            ("@example.test", JidError::Localpart),
+            ("a b@example.test", JidError::Localpart),
+            ("a@b@c", JidError::Domain),
+            ("a@", JidError::Domain),
+            ("a@ex ample", JidError::Domain),
+            ("a@..", JidError::Domain),
+            ("a@[::g]", JidError::Domain),
+            ("a@b/", JidError::Resource),
+            ("a@b/\u{7}", JidError::Resource),
+        ] {
+            assert_eq!(text.parse::<Jid>(), Err(error), "{text}");
+        }
+        assert_eq!(format!("{}@b", "a".repeat(1024)).parse::<Jid>(), Err(JidError::Localpart));
+        assert_eq!("a@b/c".parse::<BareJid>(), Err(JidError::NotBare));
+    }
+
+    #[test]
+    fn a_room_name_of_any_characters_survives_as_a_localpart() {
+        for (plain, escaped) in [
+            ("d'artagnan", "d\\27artagnan"),
+            ("a b@c", "a\\20b\\40c"),
+            ("c:\\5commas", "c\\3a\\5c5commas"),
+            ("a\\b", "a\\b"),
+        ] {
+            assert_eq!(escape_localpart(plain), escaped);
+            assert_eq!(unescape_localpart(escaped), plain);
+            assert!(BareJid::new(escaped, "muc").is_ok());
+        }
+    }
+}
