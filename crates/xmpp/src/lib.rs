@@ -2,10 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod component;
 pub mod element;
 pub mod jid;
 pub mod ns;
+pub mod sasl;
 mod secret;
 mod seed;
 pub mod stanza;
