@@ -9,12 +9,15 @@
 
 mod address;
 mod compose;
+pub mod digest;
 mod edit;
 pub mod flow;
 pub mod framing;
 pub mod message;
 pub mod method;
 mod name;
+pub mod proxy;
+pub mod session_id;
 pub mod status;
 pub mod transaction;
 pub mod uri;

@@ -26,7 +26,7 @@ use client::Client;
 use cusax_event::sip::{DropReason, Timer};
 use key::Secret;
 use server::Server;
-use timer::Timers;
+pub(crate) use timer::Timers;
 
 /// What the layer wants done or known.
 #[derive(Debug)]

@@ -82,6 +82,10 @@ impl Layer {
             .and_then(|slot| self.server_id(slot))
             .map(|id| (id, self.servers[id.slot as usize].owner));
         let server = ServerId { slot, generation };
+        if !invite {
+            // Whoever asked has given up by then (timer F): an answer would come to nobody (RFC 4320 §4.2).
+            self.arm_server(T64, server, Alarm::GiveUp, now);
+        }
         self.outputs.push_back(Output::Request { server, message: Arc::new(message), flow, cancels });
     }
 
@@ -155,13 +159,14 @@ impl Layer {
                 }
                 self.arm_server(interval, id, Alarm::Retransmit, now);
             }
-            (Alarm::GiveUp, State::Completed) => {
+            (Alarm::GiveUp, State::Completed) if server.invite => {
                 let owner = server.owner;
                 self.remove_server(id);
                 self.outputs.push_back(Output::Unacknowledged { owner });
             }
+            (Alarm::GiveUp, State::Pending) if !server.invite => self.remove_server(id),
             (Alarm::Forget, _) => self.remove_server(id),
-            (Alarm::Retransmit | Alarm::GiveUp, State::Pending | State::Confirmed | State::Accepted) => {}
+            (Alarm::Retransmit | Alarm::GiveUp, _) => {}
         }
     }
 

@@ -1,0 +1,403 @@
+//! The proxy core (RFC 3261 §16): stateful, forking, transaction by transaction.
+//!
+//! Life of a request: [`Output::Request`] asks the user of this core what to do; it answers with [`Proxy::respond`],
+//! or with [`Proxy::forward`] once for each branch. Responses worth sending upstream come out as
+//! [`Output::Response`], one at a time and already chosen; the user edits and [`Proxy::relay`]s them. CANCEL, timer C,
+//! best response, ACK to failures and retransmissions are handled here and below.
+
+mod best;
+mod context;
+mod response;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use slab::Slab;
+
+pub use context::{ContextId, Hop};
+
+use crate::method::Method;
+use crate::name::Name;
+use crate::transaction::{self, Layer, ServerId, T64, Timers};
+use crate::{Compose, Edit, Flow, Message, Transmit};
+use context::{Branch, BranchState, Context};
+use cusax_event::sip::{DropReason, Timer};
+
+/// Timer C (RFC 3261 §16.6 step 11): more than three minutes.
+pub const TIMER_C: Duration = Duration::from_secs(185);
+/// Most branches of one request.
+pub const MAX_BRANCHES: usize = 32;
+
+/// What the proxy core wants done, decided or known.
+#[derive(Debug)]
+pub enum Output {
+    /// Bytes to send.
+    Transmit {
+        /// Where and what.
+        transmit: Transmit,
+        /// True where they were sent before.
+        again: bool,
+    },
+    /// A new request: answer it or forward it.
+    Request {
+        /// Its context.
+        context: ContextId,
+        /// The request.
+        message: Arc<Message>,
+        /// Where it came from.
+        flow: Flow,
+    },
+    /// An ACK to a 2xx: forward it with [`Proxy::forward_stateless`], or drop it.
+    Ack {
+        /// The ACK.
+        message: Arc<Message>,
+        /// Where it came from.
+        flow: Flow,
+    },
+    /// A response to send upstream with [`Proxy::relay`].
+    Response {
+        /// The context it belongs to.
+        context: ContextId,
+        /// The response.
+        message: Arc<Message>,
+        /// The branch it came through.
+        flow: Flow,
+    },
+    /// The final response was sent upstream; the context's data may go once [`Output::Closed`] comes.
+    Answered {
+        /// The context.
+        context: ContextId,
+        /// Its status.
+        status: u16,
+        /// Since the request came.
+        duration: Duration,
+    },
+    /// A branch ended because nobody answered or nobody was there.
+    BranchFailed {
+        /// The context.
+        context: ContextId,
+        /// Where it had been sent.
+        flow: Flow,
+        /// The timer that fired; `None` for a transport that failed.
+        timer: Option<Timer>,
+    },
+    /// Nothing more comes of a context.
+    Closed {
+        /// The context.
+        context: ContextId,
+    },
+    /// A retransmission was absorbed.
+    Absorbed {
+        /// What came.
+        message: Arc<Message>,
+        /// Where it came from.
+        flow: Flow,
+    },
+    /// A final response that was sent got no ACK (timer H).
+    Unacknowledged {
+        /// The context.
+        context: Option<ContextId>,
+    },
+    /// Something was dropped.
+    Dropped {
+        /// Why.
+        reason: DropReason,
+        /// Where it came from.
+        flow: Flow,
+        /// What was wrong.
+        detail: &'static str,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Alarm {
+    /// Timer C, or the end of patience with a cancelled branch.
+    Branch(ContextId, usize),
+    /// A context whose 2xx may still be repeated is forgotten.
+    Forget(ContextId),
+}
+
+/// All requests that one worker proxies.
+pub struct Proxy {
+    layer: Layer,
+    contexts: Slab<Context>,
+    generation: u32,
+    timers: Timers<Alarm>,
+    outputs: VecDeque<Output>,
+    tag: u64,
+}
+
+impl Proxy {
+    /// Makes a proxy core. `seed` must differ between starts; at most `limit` transactions of each side live at a
+    /// time.
+    #[must_use]
+    pub fn new(seed: [u64; 2], limit: usize) -> Self {
+        Self {
+            layer: Layer::new(seed, limit),
+            contexts: Slab::new(),
+            generation: 0,
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+            tag: seed[1],
+        }
+    }
+
+    /// Takes a message that was received on a flow.
+    pub fn handle_message(&mut self, message: Message, flow: Flow, now: Instant) {
+        self.layer.handle_message(message, flow, now);
+        self.drain(now);
+    }
+
+    /// Takes word that a flow does not reach its other end.
+    pub fn handle_unreachable(&mut self, flow: &Flow, now: Instant) {
+        self.layer.handle_unreachable(flow);
+        self.drain(now);
+    }
+
+    /// Runs timers that are due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.layer.handle_timeout(now);
+        self.drain(now);
+        while let Some(alarm) = self.timers.expire(now) {
+            match alarm {
+                Alarm::Forget(id) => self.close(id),
+                Alarm::Branch(id, branch) => self.branch_alarm(id, branch, now),
+            }
+            self.drain(now);
+        }
+    }
+
+    /// When [`Proxy::handle_timeout`] is next due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.layer.poll_timeout(), self.timers.next()].into_iter().flatten().min()
+    }
+
+    /// What to do next, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Contexts, client transactions and server transactions that live now.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let (clients, servers) = self.layer.counts();
+        (self.contexts.len(), clients, servers)
+    }
+
+    /// The request of a context.
+    #[must_use]
+    pub fn request(&self, id: ContextId) -> Option<&Arc<Message>> {
+        self.context(id).map(|context| &context.request)
+    }
+
+    /// A fresh tag for a To header of ours.
+    pub fn tag(&mut self) -> String {
+        self.tag = self.tag.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        format!("{:016x}", self.tag ^ (self.tag >> 29))
+    }
+
+    /// Answers a request here, as its UAS (a final response), instead of forwarding it.
+    pub fn respond(&mut self, id: ContextId, status: u16, bytes: Bytes, now: Instant) {
+        let Some(context) = self.context(id).filter(|context| context.answered.is_none()) else { return };
+        self.layer.respond(context.server, status, bytes, now);
+        if status >= 200 {
+            self.answered(id, status, now);
+            self.settle(id, now);
+        }
+        self.drain(now);
+    }
+
+    /// Sends the request along one more branch (§16.6). The first branch of an INVITE is preceded by a 100.
+    pub fn forward(&mut self, id: ContextId, hop: Hop, now: Instant) {
+        let Some(context) = self.context(id) else { return };
+        if context.answered.is_some() || context.cancelled || context.branches.len() >= MAX_BRANCHES {
+            return;
+        }
+        if context.invite && context.branches.is_empty() {
+            let trying = Compose::response(&context.request, 100, None, None).empty();
+            self.layer.respond(context.server, 100, trying, now);
+        }
+        self.start_branch(id, hop, now);
+        self.drain(now);
+    }
+
+    /// Keeps a place to try if all branches before it cannot be reached or answer 503 (RFC 3263 §4.3).
+    pub fn add_alternate(&mut self, id: ContextId, hop: Hop) {
+        if let Some(context) = self.context_mut(id).filter(|context| context.alternates.len() < MAX_BRANCHES) {
+            context.alternates.push_back(hop);
+        }
+    }
+
+    /// Sends a response upstream, with the edits of this hop (§16.7 steps 3, 8, 9).
+    pub fn relay(&mut self, id: ContextId, mut edit: Edit, now: Instant) {
+        let Some(context) = self.context(id) else { return };
+        let Some(status) = edit.message().status() else { return };
+        let (server, invite, answered) = (context.server, context.invite, context.answered);
+        edit.pop(Name::Via, 1);
+        let repeated = invite && answered.is_some() && (200..300).contains(&status);
+        if answered.is_none() || repeated {
+            self.layer.respond(server, status, edit.finish(), now);
+        }
+        if status >= 200 && answered.is_none() {
+            self.answered(id, status, now);
+            if invite && status < 300 {
+                self.timers.arm(T64, Alarm::Forget(id), now);
+            }
+        }
+        self.settle(id, now);
+        self.drain(now);
+    }
+
+    /// Forwards an ACK to a 2xx: without state (§16.11).
+    pub fn forward_stateless(&mut self, hop: Hop, now: Instant) {
+        let branch = self.layer.stateless_branch();
+        let flow = hop.flow;
+        let bytes = outgoing(hop, &branch);
+        self.layer.send_stateless(flow, bytes);
+        self.drain(now);
+    }
+
+    /// Sends bytes that belong to no transaction.
+    pub fn send_stateless(&mut self, flow: Flow, bytes: Bytes, now: Instant) {
+        self.layer.send_stateless(flow, bytes);
+        self.drain(now);
+    }
+
+    fn start_branch(&mut self, id: ContextId, hop: Hop, now: Instant) {
+        let Some(context) = self.context(id) else { return };
+        let (method, index, invite) = (context.request.method(), context.branches.len(), context.invite);
+        let (flow, minor) = (hop.flow, hop.minor);
+        let Some((client, branch)) = self.layer.open(method, flow, owner_tag(id, index)) else {
+            return self.outputs.push_back(Output::Dropped {
+                reason: DropReason::Overload,
+                flow,
+                detail: "too many client transactions",
+            });
+        };
+        let deadline = invite.then(|| now + TIMER_C);
+        if deadline.is_some() {
+            self.timers.arm(TIMER_C, Alarm::Branch(id, index), now);
+        }
+        if let Some(context) = self.context_mut(id) {
+            let state = BranchState::Calling;
+            context.branches.push(Branch { client, flow, state, minor, cancel_wanted: false, deadline });
+        }
+        self.layer.start(client, outgoing(hop, &branch), now);
+    }
+
+    /// Turns what the transactions say into what the context makes of it.
+    fn drain(&mut self, now: Instant) {
+        while let Some(output) = self.layer.poll_output() {
+            use transaction::Output as Below;
+            match output {
+                Below::Transmit { transmit, again } => self.outputs.push_back(Output::Transmit { transmit, again }),
+                Below::Request { server, message, cancels, .. } if message.method() == Method::Cancel => {
+                    self.handle_cancel(server, &message, cancels, now);
+                }
+                Below::Request { server, message, flow, .. } => self.open(server, message, flow, now),
+                Below::Ack { message, flow } => self.outputs.push_back(Output::Ack { message, flow }),
+                Below::Response { owner, message, flow, .. } => self.branch_response(owner, message, flow, now),
+                Below::Absorbed { message, flow } => self.outputs.push_back(Output::Absorbed { message, flow }),
+                Below::TimedOut { owner, timer, .. } => self.branch_failed(owner, Some(timer), now),
+                Below::Unreachable { owner, .. } => self.branch_failed(owner, None, now),
+                Below::Unacknowledged { owner } => {
+                    let context = self.owner(owner).map(|(id, _)| id);
+                    self.outputs.push_back(Output::Unacknowledged { context });
+                }
+                Below::Dropped { reason, flow, detail } => {
+                    self.outputs.push_back(Output::Dropped { reason, flow, detail });
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, server: ServerId, message: Arc<Message>, flow: Flow, now: Instant) {
+        self.generation = self.generation.wrapping_add(1);
+        let generation = self.generation;
+        let slot = self.contexts.insert(Context {
+            generation,
+            server,
+            invite: message.method() == Method::Invite,
+            request: Arc::clone(&message),
+            started: now,
+            branches: Vec::new(),
+            alternates: VecDeque::new(),
+            best: None,
+            answered: None,
+            cancelled: false,
+        });
+        let Ok(slot) = u32::try_from(slot) else { return };
+        let context = ContextId { slot, generation };
+        self.layer.set_owner(server, owner_tag(context, 0));
+        self.outputs.push_back(Output::Request { context, message, flow });
+    }
+
+    fn answered(&mut self, id: ContextId, status: u16, now: Instant) {
+        let Some(context) = self.context_mut(id) else { return };
+        context.answered = Some(status);
+        let duration = now.saturating_duration_since(context.started);
+        self.outputs.push_back(Output::Answered { context: id, status, duration });
+    }
+
+    /// Cancels what is left of an answered context, and closes it when nothing is.
+    fn settle(&mut self, id: ContextId, now: Instant) {
+        let Some(context) = self.context(id) else { return };
+        let Some(status) = context.answered else { return };
+        if context.branches.iter().any(Branch::is_open) {
+            self.cancel_branches(id, now);
+        } else if !(context.invite && (200..300).contains(&status)) {
+            self.close(id);
+        }
+    }
+
+    fn close(&mut self, id: ContextId) {
+        if self.context(id).is_some() {
+            self.contexts.remove(id.slot as usize);
+            self.outputs.push_back(Output::Closed { context: id });
+        }
+    }
+
+    fn context(&self, id: ContextId) -> Option<&Context> {
+        self.contexts.get(id.slot as usize).filter(|context| context.generation == id.generation)
+    }
+
+    fn context_mut(&mut self, id: ContextId) -> Option<&mut Context> {
+        self.contexts.get_mut(id.slot as usize).filter(|context| context.generation == id.generation)
+    }
+
+    /// The context and branch that an owner tag of the transaction layer names.
+    fn owner(&self, owner: u64) -> Option<(ContextId, usize)> {
+        let generation = u32::try_from(owner >> 32).ok()?;
+        let slot = u32::try_from(owner & 0x00ff_ffff).ok()?;
+        let id = ContextId { slot, generation };
+        self.context(id).map(|_| (id, usize::from((owner >> 24) as u8)))
+    }
+}
+
+fn owner_tag(id: ContextId, branch: usize) -> u64 {
+    // Bounded by MAX_BRANCHES and by the transaction limit, both far below these widths.
+    u64::from(id.generation) << 32 | (branch as u64 & 0xff) << 24 | u64::from(id.slot & 0x00ff_ffff)
+}
+
+/// The request as it leaves on a branch: Max-Forwards counted down (§16.6 step 3), our Via on top (step 8).
+fn outgoing(hop: Hop, branch: &str) -> Bytes {
+    let mut edit = hop.edit;
+    let left = edit.message().max_forwards().map_or(70, |left| left.saturating_sub(1));
+    edit.set(Name::MaxForwards, &left.to_string());
+    let transport = via_transport(hop.flow.transport);
+    edit.push_above(Name::Via, &format!("SIP/2.0/{transport} {};rport;branch={branch}", hop.sent_by));
+    edit.finish()
+}
+
+const fn via_transport(transport: crate::Transport) -> &'static str {
+    match transport {
+        crate::Transport::Udp | crate::Transport::Internal => "UDP",
+        crate::Transport::Tcp => "TCP",
+        crate::Transport::Tls => "TLS",
+        crate::Transport::Ws => "WS",
+        crate::Transport::Wss => "WSS",
+    }
+}

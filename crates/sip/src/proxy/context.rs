@@ -1,0 +1,77 @@
+//! The response context of a request that is proxied (RFC 3261 §16, "response context").
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::transaction::{ClientId, ServerId};
+use crate::{Edit, Flow, Message};
+
+use super::best::Candidate;
+
+/// A request that is being proxied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ContextId {
+    pub(super) slot: u32,
+    pub(super) generation: u32,
+}
+
+/// One place that a request is sent to.
+#[derive(Clone, Debug)]
+pub struct Hop {
+    /// Where to.
+    pub flow: Flow,
+    /// The request with the changes that this hop needs; Via and Max-Forwards are the proxy's own.
+    pub edit: Edit,
+    /// `host[:port]` for our Via.
+    pub sent_by: String,
+    /// True for a branch whose final response must never be chosen: the virtual UAS that gives a cue.
+    pub minor: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BranchState {
+    Calling,
+    Proceeding,
+    Done,
+}
+
+#[derive(Debug)]
+pub(super) struct Branch {
+    pub(super) client: ClientId,
+    pub(super) flow: Flow,
+    pub(super) state: BranchState,
+    pub(super) minor: bool,
+    /// A CANCEL is owed as soon as a provisional response allows it (§9.1).
+    pub(super) cancel_wanted: bool,
+    /// Timer C, or the end of waiting for a cancelled branch.
+    pub(super) deadline: Option<Instant>,
+}
+
+impl Branch {
+    pub(super) fn is_open(&self) -> bool {
+        self.state != BranchState::Done
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) generation: u32,
+    pub(super) server: ServerId,
+    pub(super) request: Arc<Message>,
+    pub(super) invite: bool,
+    pub(super) started: Instant,
+    pub(super) branches: Vec<Branch>,
+    /// Places to try one after the other when the last one could not be reached.
+    pub(super) alternates: VecDeque<Hop>,
+    pub(super) best: Option<Candidate>,
+    /// The status of the final response that was sent upstream.
+    pub(super) answered: Option<u16>,
+    pub(super) cancelled: bool,
+}
+
+impl Context {
+    pub(super) fn has_open_branches(&self) -> bool {
+        self.branches.iter().any(|branch| !branch.minor && branch.is_open())
+    }
+}

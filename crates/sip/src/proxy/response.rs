@@ -1,0 +1,206 @@
+//! What becomes of responses, silence and CANCEL (RFC 3261 §16.7 to §16.10).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::best::{Candidate, better};
+use super::context::{BranchState, ContextId};
+use super::{Alarm, Output, Proxy, TIMER_C};
+use crate::flow::Transport;
+use crate::transaction::{ServerId, T64};
+use crate::{Compose, Flow, Message};
+use cusax_event::sip::Timer;
+
+impl Proxy {
+    pub(super) fn branch_response(&mut self, owner: u64, message: Arc<Message>, flow: Flow, now: Instant) {
+        let (Some((id, index)), Some(status)) = (self.owner(owner), message.status()) else { return };
+        let Some(context) = self.context_mut(id) else { return };
+        let (invite, answered) = (context.invite, context.answered);
+        let Some(branch) = context.branches.get_mut(index) else { return };
+        match status {
+            100..=199 => {
+                branch.state = BranchState::Proceeding;
+                let (client, cancel) = (branch.client, branch.cancel_wanted);
+                if status > 100 && invite && !cancel {
+                    // Step 2: every provisional response but 100 starts timer C again.
+                    branch.deadline = Some(now + TIMER_C);
+                    self.timers.arm(TIMER_C, Alarm::Branch(id, index), now);
+                }
+                if cancel {
+                    self.layer.cancel(client, &[], now);
+                }
+                if status > 100 && answered.is_none() {
+                    self.outputs.push_back(Output::Response { context: id, message, flow });
+                }
+            }
+            // Step 5: a 2xx to INVITE goes up at once, also a second one; to others only the first.
+            200..=299 if !branch.minor => {
+                branch.state = BranchState::Done;
+                if invite || answered.is_none() {
+                    self.outputs.push_back(Output::Response { context: id, message, flow });
+                }
+            }
+            _ => {
+                branch.state = BranchState::Done;
+                if branch.minor {
+                    return self.conclude(id, now);
+                }
+                let retry = status == 503 && !context.cancelled;
+                if retry && self.try_alternate(id, now) {
+                    return;
+                }
+                // Step 6: a 503 speaks of the server that sent it; upstream it would speak of us. A user agent in
+                // this very process speaks for us.
+                let candidate = match status {
+                    503 if flow.transport != Transport::Internal => Candidate::Generated(500),
+                    _ => Candidate::Received(message),
+                };
+                self.record(id, candidate);
+                if status >= 600 {
+                    self.cancel_branches(id, now);
+                }
+                self.conclude(id, now);
+            }
+        }
+    }
+
+    /// A branch got no answer at all (timer B or F), or its transport failed.
+    pub(super) fn branch_failed(&mut self, owner: u64, timer: Option<Timer>, now: Instant) {
+        let Some((id, index)) = self.owner(owner) else { return };
+        let Some(context) = self.context_mut(id) else { return };
+        let (invite, cancelled) = (context.invite, context.cancelled);
+        let Some(branch) = context.branches.get_mut(index) else { return };
+        branch.state = BranchState::Done;
+        let (flow, minor) = (branch.flow, branch.minor);
+        self.outputs.push_back(Output::BranchFailed { context: id, flow, timer });
+        if !minor {
+            if !cancelled && self.try_alternate(id, now) {
+                return;
+            }
+            // Timer B counts as 408, a transport error as 503 that is ours (§16.7, §16.9). RFC 4320 §4.2: no 408 to
+            // other than INVITE, the client has given up by now.
+            match (timer, invite) {
+                (Some(_), false) => {}
+                (Some(_), true) => self.record(id, Candidate::Generated(408)),
+                (None, _) => self.record(id, Candidate::Generated(503)),
+            }
+        }
+        self.conclude(id, now);
+    }
+
+    /// Timer C, or a cancelled branch that never ended.
+    pub(super) fn branch_alarm(&mut self, id: ContextId, index: usize, now: Instant) {
+        let Some(context) = self.context_mut(id) else { return };
+        let Some(branch) = context.branches.get_mut(index) else { return };
+        let due = branch.deadline.is_some_and(|deadline| deadline <= now);
+        if !due || !branch.is_open() {
+            return;
+        }
+        if branch.state == BranchState::Proceeding && !branch.cancel_wanted {
+            branch.cancel_wanted = true;
+            branch.deadline = Some(now + T64);
+            let (client, flow) = (branch.client, branch.flow);
+            self.layer.cancel(client, &[], now);
+            self.timers.arm(T64, Alarm::Branch(id, index), now);
+            self.outputs.push_back(Output::BranchFailed { context: id, flow, timer: Some(Timer::C) });
+        } else {
+            branch.state = BranchState::Done;
+            let client = branch.client;
+            self.layer.abandon(client);
+            self.record(id, Candidate::Generated(408));
+            self.conclude(id, now);
+        }
+    }
+
+    pub(super) fn handle_cancel(
+        &mut self,
+        server: ServerId,
+        message: &Message,
+        cancels: Option<(ServerId, u64)>,
+        now: Instant,
+    ) {
+        let found = cancels.and_then(|(invite, owner)| {
+            let (id, _) = self.owner(owner)?;
+            (self.context(id)?.server == invite).then_some(id)
+        });
+        let tag = self.tag();
+        let status = if found.is_some() { 200 } else { 481 };
+        let answer = Compose::response(message, status, None, Some(&tag)).empty();
+        self.layer.respond(server, status, answer, now);
+        let Some(id) = found else { return };
+        let Some(context) = self.context_mut(id) else { return };
+        context.cancelled = true;
+        context.alternates.clear();
+        let (idle, answered) = (context.branches.is_empty(), context.answered.is_some());
+        self.cancel_branches(id, now);
+        if idle && !answered {
+            self.record(id, Candidate::Generated(487));
+            self.conclude(id, now);
+        }
+    }
+
+    pub(super) fn cancel_branches(&mut self, id: ContextId, now: Instant) {
+        let Some(context) = self.context_mut(id) else { return };
+        if !context.invite {
+            return;
+        }
+        let mut due = Vec::new();
+        for (index, branch) in context.branches.iter_mut().enumerate() {
+            if branch.is_open() && !branch.cancel_wanted {
+                branch.cancel_wanted = true;
+                branch.deadline = Some(now + T64);
+                due.push((index, branch.client, branch.state));
+            }
+        }
+        for (index, client, state) in due {
+            self.timers.arm(T64, Alarm::Branch(id, index), now);
+            if state == BranchState::Proceeding {
+                self.layer.cancel(client, &[], now);
+            }
+        }
+    }
+
+    fn try_alternate(&mut self, id: ContextId, now: Instant) -> bool {
+        let Some(context) = self.context_mut(id) else { return false };
+        if context.answered.is_some() {
+            return false;
+        }
+        let Some(hop) = context.alternates.pop_front() else { return false };
+        self.start_branch(id, hop, now);
+        true
+    }
+
+    fn record(&mut self, id: ContextId, candidate: Candidate) {
+        if let Some(context) = self.context_mut(id) {
+            context.best = Some(better(context.best.take(), candidate));
+        }
+    }
+
+    /// Sends the best final response when no branch can bring a better one (§16.7 step 6).
+    fn conclude(&mut self, id: ContextId, now: Instant) {
+        let Some(context) = self.context_mut(id) else { return };
+        if context.has_open_branches() {
+            return;
+        }
+        if context.answered.is_some() {
+            return self.settle(id, now);
+        }
+        match context.best.take() {
+            Some(Candidate::Received(message)) => {
+                let flow = context.branches.last().map(|branch| branch.flow);
+                if let Some(flow) = flow {
+                    self.outputs.push_back(Output::Response { context: id, message, flow });
+                }
+            }
+            Some(Candidate::Generated(status)) => {
+                let status = if context.cancelled && status == 408 { 487 } else { status };
+                let request = Arc::clone(&context.request);
+                let tag = self.tag();
+                let bytes = Compose::response(&request, status, None, Some(&tag)).empty();
+                self.respond(id, status, bytes, now);
+            }
+            // Nothing to say (RFC 4320 §4.2): the transaction dies with its client's.
+            None => self.close(id),
+        }
+    }
+}
