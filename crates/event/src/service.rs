@@ -38,6 +38,8 @@ closed_enum! {
         Stopped = "stopped",
         /// A part failed and is tried again.
         Degraded = "degraded",
+        /// A part that had failed works again.
+        Recovered = "recovered",
     }
 }
 

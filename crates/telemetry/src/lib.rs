@@ -9,11 +9,14 @@ mod identities;
 mod log;
 pub mod metrics;
 mod timestamp;
+pub mod trace;
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use cusax_event::Event;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::WorkerGuard;
 
@@ -39,6 +42,8 @@ pub struct Config {
     pub output: Output,
     /// How identities are shown above DEBUG.
     pub identities: Identities,
+    /// Where the trace store is; without one there is no trace.
+    pub trace: Option<trace::Store>,
 }
 
 impl Config {
@@ -54,6 +59,7 @@ impl Config {
             level: LevelFilter::INFO,
             output: Output::default(),
             identities: Identities::default(),
+            trace: None,
         }
     }
 }
@@ -63,50 +69,83 @@ impl Config {
 pub struct Telemetry(Arc<Inner>);
 
 struct Inner {
-    metrics: Arc<Metrics>,
+    rendering: Arc<Rendering>,
+    trace: Option<trace::Queue>,
+}
+
+/// Log and metrics, which the trace's writer reports to as well.
+struct Rendering {
+    metrics: Metrics,
     log: log::Log,
 }
 
+impl Rendering {
+    fn render(&self, event: &Event) {
+        self.metrics.count(event);
+        self.log.write(event);
+    }
+}
+
 impl Telemetry {
-    /// Starts the log's thread.
-    #[must_use]
+    /// Starts the log's thread and, where there is a trace store, the task that writes it.
+    ///
+    /// # Panics
+    /// With a trace store, outside of a Tokio runtime.
     pub fn new(config: Config) -> (Self, Guard) {
         let names = identities::Names::new(config.identities, &config.pseudonym_key);
-        let (log, flushed, dropped) =
+        let node = config.node.clone();
+        let (log, lines, dropped) =
             log::Log::new(config.node, names, config.level, config.log, config.output, config.clock);
         let log_dropped = Box::new(move || u64::try_from(dropped.dropped_lines()).unwrap_or(u64::MAX));
-        let metrics = Arc::new(Metrics::new(&config.upstreams, Sampled { log_dropped }));
-        (Self(Arc::new(Inner { metrics, log })), Guard { log: flushed })
+        let metrics = Metrics::new(&config.upstreams, Sampled { log_dropped });
+        let rendering = Arc::new(Rendering { metrics, log });
+        let (trace, written) = match config.trace {
+            None => (None, None),
+            Some(store) => {
+                let (queue, writer) = trace::Writer::new(store, node, config.clock, Arc::clone(&rendering));
+                let (stop, stopped) = oneshot::channel();
+                (Some(queue), Some((stop, tokio::spawn(writer.run(stopped)))))
+            }
+        };
+        (Self(Arc::new(Inner { rendering, trace })), Guard { lines, written })
     }
 
-    /// Counts and logs one event.
+    /// Counts, logs and records one event; never waits.
     pub fn emit(&self, event: &Event) {
-        self.0.metrics.count(event);
-        self.0.log.write(event);
+        self.0.rendering.render(event);
+        if let Some(Err(reason)) = self.0.trace.as_ref().map(|trace| trace.offer(event)) {
+            self.0.rendering.metrics.trace().dropped(reason, 1);
+        }
     }
 
     /// The body of `/metrics`: text format 0.0.4.
     #[must_use]
     pub fn metrics_text(&self) -> String {
-        self.0.metrics.text()
+        self.0.rendering.metrics.text()
     }
 
     /// Every family of metrics, for dashboards and the rules that check them.
     #[must_use]
     pub fn families(&self) -> Vec<Family> {
-        self.0.metrics.families()
+        self.0.rendering.metrics.families()
     }
 }
 
-/// Keeps what was emitted from being lost at the end.
+/// Keeps what was emitted from being lost at the end; dropping it writes out the log and ends the trace.
 #[must_use = "what is not flushed is lost"]
 pub struct Guard {
-    log: WorkerGuard,
+    lines: WorkerGuard,
+    written: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 impl Guard {
-    /// Writes out every log line.
-    pub fn flush(self) {
-        drop(self.log);
+    /// Writes out the trace, then the log.
+    pub async fn flush(self) {
+        if let Some((stop, written)) = self.written {
+            drop(stop);
+            let ended = written.await;
+            debug_assert!(ended.is_ok(), "the writer does not panic");
+        }
+        drop(self.lines);
     }
 }

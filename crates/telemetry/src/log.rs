@@ -25,6 +25,7 @@ use crate::identities::Names;
 use crate::timestamp;
 
 pub use line::EVENT_NAMES;
+pub(crate) use line::name;
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -20,6 +20,7 @@ use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{Registry, TextEncoder};
 
 use children::Families;
+pub(crate) use service::TraceDrop;
 
 /// What kind of metric a family is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -52,7 +52,7 @@ pub(super) fn level(event: &Event) -> Level {
             DirectoryState::Stale | DirectoryState::WriteFailed => Level::WARN,
         },
         Event::Lifecycle(lifecycle) => match lifecycle.stage {
-            Stage::Started | Stage::Draining | Stage::Stopped => Level::INFO,
+            Stage::Started | Stage::Draining | Stage::Stopped | Stage::Recovered => Level::INFO,
             Stage::Degraded => Level::WARN,
         },
     }

@@ -17,17 +17,17 @@ impl Caller {
             call_info: families.counters(
                 "callinfo_impp_total",
                 "What was done to Call-Info values with purpose=impp (RFC 6993), and why.",
-                [label!("action", CallInfoAction), label!("reason", CallInfoReason)],
+                &[label!("action", CallInfoAction), label!("reason", CallInfoReason)],
             ),
             classified: families.counters(
                 "number_classifications_total",
                 "Dialled numbers by what they are.",
-                [label!("class", NumberClass)],
+                &[label!("class", NumberClass)],
             ),
             cues: families.counters(
                 "pstn_cues_total",
                 "Cues about charges that callers were given.",
-                [label!("kind", CueKind), label!("class", NumberClass)],
+                &[label!("kind", CueKind), label!("class", NumberClass)],
             ),
         }
     }

@@ -64,20 +64,20 @@ impl Families<'_> {
         &self,
         name: &str,
         help: &str,
-        labels: [Label<'_>; N],
+        labels: &[Label<'_>; N],
     ) -> Children<IntCounter, N> {
-        let family = self.register(IntCounterVec::new(Opts::new(name, help), &names(&labels)));
-        Children::new(&labels, |values| family.with_label_values(values))
+        let family = self.register(IntCounterVec::new(Opts::new(name, help), &names(labels)));
+        Children::new(labels, |values| family.with_label_values(values))
     }
 
     pub(super) fn gauges<const N: usize>(
         &self,
         name: &str,
         help: &str,
-        labels: [Label<'_>; N],
+        labels: &[Label<'_>; N],
     ) -> Children<IntGauge, N> {
-        let family = self.register(IntGaugeVec::new(Opts::new(name, help), &names(&labels)));
-        Children::new(&labels, |values| family.with_label_values(values))
+        let family = self.register(IntGaugeVec::new(Opts::new(name, help), &names(labels)));
+        Children::new(labels, |values| family.with_label_values(values))
     }
 
     pub(super) fn histograms<const N: usize>(
@@ -85,11 +85,11 @@ impl Families<'_> {
         name: &str,
         help: &str,
         bounds: &[f64],
-        labels: [Label<'_>; N],
+        labels: &[Label<'_>; N],
     ) -> Children<Histogram, N> {
         let options = HistogramOpts::new(name, help).buckets(bounds.to_vec());
-        let family = self.register(HistogramVec::new(options, &names(&labels)));
-        Children::new(&labels, |values| family.with_label_values(values))
+        let family = self.register(HistogramVec::new(options, &names(labels)));
+        Children::new(labels, |values| family.with_label_values(values))
     }
 
     /// Registers a family; its name, help and labels are constants of this crate, told apart by a test.

@@ -21,7 +21,7 @@ impl Service {
         let build = families.gauges(
             "build_info",
             "1; its label says what runs here.",
-            [("version", vec![env!("CARGO_PKG_VERSION")])],
+            &[("version", vec![env!("CARGO_PKG_VERSION")])],
         );
         build.at([0]).set(1);
         let log_dropped = "Log lines that were lost because their reader was slow.";
@@ -31,20 +31,20 @@ impl Service {
             directory: families.counters(
                 "directory_snapshots_total",
                 "Readings and writings of the directory by how they came out.",
-                [label!("state", DirectoryState)],
+                &[label!("state", DirectoryState)],
             ),
             draining: families.gauge("draining", "1 while no new calls are taken."),
             stages: families.counters(
                 "lifecycle_total",
-                "Stages of the life of the process; degraded: a part failed and is tried again.",
-                [label!("stage", Stage)],
+                "Stages of the life of the process and of its parts.",
+                &[label!("stage", Stage)],
             ),
             trace: Trace {
                 stored: families.counter("trace_records_total", "Trace records that were stored."),
                 dropped: families.counters(
                     "trace_dropped_total",
                     "Trace records that were dropped.",
-                    [label!("reason", TraceDrop)],
+                    &[label!("reason", TraceDrop)],
                 ),
                 bytes: families.gauge("trace_store_bytes", "Size of the trace store."),
             },
@@ -61,7 +61,7 @@ impl Service {
         match stage {
             Stage::Draining => self.draining.set(1),
             Stage::Started => self.draining.set(0),
-            Stage::Stopped | Stage::Degraded => {}
+            Stage::Stopped | Stage::Degraded | Stage::Recovered => {}
         }
     }
 }
@@ -73,6 +73,8 @@ closed_enum! {
         QueueFull = "queue_full",
         /// The store could not be written: no permission, no space.
         Store = "store",
+        /// It came after the end.
+        Closed = "closed",
     }
 }
 

@@ -26,39 +26,39 @@ impl Xmpp {
             connects: families.counters(
                 "xmpp_connects_total",
                 "Component connections by how they came out.",
-                [label!("result", LinkState)],
+                &[label!("result", LinkState)],
             ),
             stanzas: families.counters(
                 "xmpp_stanzas_total",
                 "Stanzas that passed the component stream.",
-                [label!("dir", Direction), label!("kind", StanzaKind)],
+                &[label!("dir", Direction), label!("kind", StanzaKind)],
             ),
             stanza_errors: families.counters(
                 "xmpp_stanza_errors_total",
                 "Error stanzas by defined condition (RFC 6120 section 8.3.3).",
-                [("condition", CONDITIONS.to_vec())],
+                &[("condition", CONDITIONS.to_vec())],
             ),
             dropped: families.counters(
                 "xmpp_dropped_total",
                 "Bytes and stanzas that were dropped.",
-                [label!("reason", DropReason)],
+                &[label!("reason", DropReason)],
             ),
             rooms: families.gauge("muc_rooms_mirrored", "Rooms that the focus is in."),
             moderation_actions: families.counters(
                 "moderation_actions_total",
                 "What moderators decided and what came of it in the call.",
-                [label!("action", Action), label!("origin", Origin), label!("result", ActionResult)],
+                &[label!("action", Action), label!("origin", Origin), label!("result", ActionResult)],
             ),
             moderation_mirror: families.histograms(
                 "moderation_mirror_seconds",
                 "Time from a moderator's decision at our socket to its confirmation by mixer or dialog.",
                 &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0],
-                [label!("origin", Origin)],
+                &[label!("origin", Origin)],
             ),
             reconciles: families.counters(
                 "moderation_reconciles_total",
                 "Comparisons of room and call by what they found.",
-                [label!("result", ReconcileResult)],
+                &[label!("result", ReconcileResult)],
             ),
         }
     }
