@@ -10,7 +10,6 @@ pub struct Packet<'a> {
 
 /// Why bytes are no RTP packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Malformed {
     /// The header says more than there is.
     #[error("shorter than its header says")]
