@@ -4,6 +4,7 @@
 //! through one bounded queue and ends with it. Where the queue is full, tasks stop to read, and TCP slows the peers.
 
 mod connection;
+mod event;
 mod framing;
 mod limits;
 mod listener;
@@ -20,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::{AbortHandle, JoinSet};
 
+pub use event::{CloseReason, RefuseReason, StreamEvent};
 pub use framing::{Frame, Framer};
 pub use limits::Limits;
 
@@ -36,121 +38,6 @@ pub struct ConnectionId(u64);
 /// Names a listener of one [`Streams`]: the first that it was given is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ListenerId(usize);
-
-/// What happened on a listener or connection.
-///
-/// Of a connection, `Opened` comes first and `Closed` last; one that [`Streams::connect`] could not make has `Closed` only.
-#[derive(Debug)]
-pub enum StreamEvent {
-    /// A connection is there.
-    Opened {
-        /// Its name.
-        connection: ConnectionId,
-        /// Our address.
-        local: SocketAddr,
-        /// The other side's address.
-        peer: SocketAddr,
-        /// Who accepted it; `None` for one that we made.
-        listener: Option<ListenerId>,
-    },
-    /// A message came.
-    Message {
-        /// On which connection.
-        connection: ConnectionId,
-        /// All of it.
-        bytes: Bytes,
-    },
-    /// A connection is gone.
-    Closed {
-        /// Which.
-        connection: ConnectionId,
-        /// Why.
-        reason: CloseReason,
-    },
-    /// A connection was closed as soon as it was accepted.
-    Refused {
-        /// By which listener.
-        listener: ListenerId,
-        /// Who had asked.
-        peer: SocketAddr,
-        /// Why.
-        reason: RefuseReason,
-    },
-    /// A connection could not be accepted; the listener goes on.
-    AcceptFailed {
-        /// Which listener.
-        listener: ListenerId,
-        /// Why, as a rule that the process has no descriptor left.
-        error: io::Error,
-    },
-}
-
-/// Why a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CloseReason {
-    /// The peer closed it.
-    Peer,
-    /// We closed it, and what was queued has been written.
-    Local,
-    /// Nothing came for [`Limits::idle_time`] (or [`Limits::first_message_time`]).
-    Idle,
-    /// A message was not complete in [`Limits::message_time`].
-    MessageTime,
-    /// A message was larger than [`Limits::message_bytes`].
-    TooLarge,
-    /// The framer saw something that is not its protocol.
-    Invalid(&'static str),
-    /// [`Limits::write_queue`] messages waited already when one more was to be sent.
-    WriteQueue,
-    /// The peer did not take a message in [`Limits::write_time`].
-    WriteTime,
-    /// The peer did not accept in [`Limits::connect_time`].
-    ConnectTime,
-    /// Connecting failed.
-    ConnectFailed(io::ErrorKind),
-    /// The system reported an error on the connection.
-    Failed(io::ErrorKind),
-}
-
-impl CloseReason {
-    /// The reason as a metric label.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Peer => "peer",
-            Self::Local => "local",
-            Self::Idle => "idle",
-            Self::MessageTime => "message_time",
-            Self::TooLarge => "too_large",
-            Self::Invalid(_) => "invalid",
-            Self::WriteQueue => "write_queue",
-            Self::WriteTime => "write_time",
-            Self::ConnectTime => "connect_time",
-            Self::ConnectFailed(_) => "connect_failed",
-            Self::Failed(_) => "failed",
-        }
-    }
-}
-
-/// Why a connection was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefuseReason {
-    /// There are [`Limits::connections`] already.
-    Connections,
-    /// Its source holds [`Limits::per_source`] already.
-    Source,
-}
-
-impl RefuseReason {
-    /// The reason as a metric label.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Connections => "connections",
-            Self::Source => "source",
-        }
-    }
-}
 
 /// Why a message was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -357,6 +244,7 @@ impl Streams {
             limits: self.limits,
             reports: self.reports.clone(),
             writes,
+            answers: sender.downgrade(),
         };
         (connection, sender)
     }

@@ -86,6 +86,41 @@ async fn drop_of_a_byte_now_and_then_does_not_put_off_the_deadline() {
 }
 
 #[tokio::test]
+async fn line_end_between_messages_may_stay_as_long_as_silence_may() {
+    let limits =
+        Limits { message_time: Duration::from_millis(1), idle_time: Duration::from_millis(20), ..Limits::default() };
+    let (mut streams, address) = listening("127.0.0.1:0", limits);
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(b"one;\r\n").await.unwrap();
+    opened(&mut streams).await;
+    assert_eq!(message(&mut streams).await.1, "one;");
+    assert_eq!(closed(&mut streams).await.1, CloseReason::Idle);
+}
+
+#[tokio::test]
+async fn ping_is_answered_and_keeps_the_connection() {
+    let limits = Limits { idle_time: Duration::from_millis(60), ..Limits::default() };
+    let (mut streams, address) = listening("127.0.0.1:0", limits);
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(b"one;").await.unwrap();
+    opened(&mut streams).await;
+    message(&mut streams).await;
+    let pings = async {
+        let mut tick = tokio::time::interval(Duration::from_millis(20));
+        let mut pong = [0; 2];
+        for _ in 0..6 {
+            tick.tick().await;
+            client.write_all(b"\r\n\r\n").await.unwrap();
+            client.read_exact(&mut pong).await.unwrap();
+            assert_eq!(&pong, b"\r\n");
+        }
+        client.write_all(b"two;").await.unwrap();
+    };
+    let ((_, bytes), ()) = tokio::join!(message(&mut streams), pings);
+    assert_eq!(bytes, "two;");
+}
+
+#[tokio::test]
 async fn connection_that_never_says_anything_is_closed() {
     let limits = Limits { first_message_time: Duration::from_millis(20), ..Limits::default() };
     let (mut streams, address) = listening("127.0.0.1:0", limits);
@@ -94,7 +129,9 @@ async fn connection_that_never_says_anything_is_closed() {
     // Keep-alives are no message.
     client.write_all(b"\r\n\r\n").await.unwrap();
     assert_eq!(closed(&mut streams).await.1, CloseReason::Idle);
-    assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0);
+    let mut heard = Vec::new();
+    client.read_to_end(&mut heard).await.unwrap();
+    assert_eq!(heard, b"\r\n");
 }
 
 #[tokio::test]
@@ -260,11 +297,13 @@ async fn everything_ends_with_the_owner() {
     assert_eq!(TcpStream::connect(address).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
 }
 
-/// Messages end with a semicolon, line ends between them are skipped, NUL is not allowed.
+/// Messages end with a semicolon; a line end between them is skipped, two are a ping; NUL is not allowed.
 fn semicolon(bytes: &[u8]) -> Frame {
-    let blank = bytes.iter().take_while(|byte| b"\r\n".contains(byte)).count();
-    if blank > 0 {
-        return Frame::Skip(blank);
+    match bytes {
+        b"\r" | b"\r\n" | b"\r\n\r" => return Frame::Blank,
+        [b'\r', b'\n', b'\r', b'\n', ..] => return Frame::Ping(4, b"\r\n"),
+        [b'\r', b'\n', ..] => return Frame::Skip(2),
+        _ => {}
     }
     if bytes[0] == 0 {
         return Frame::Invalid("NUL");

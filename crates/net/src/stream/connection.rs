@@ -26,6 +26,8 @@ pub(super) struct Connection {
     pub(super) limits: Limits,
     pub(super) reports: mpsc::Sender<Report>,
     pub(super) writes: mpsc::Receiver<Bytes>,
+    /// The other end of `writes`, weak: it is the owner who closes the connection by letting go of it.
+    pub(super) answers: mpsc::WeakSender<Bytes>,
 }
 
 impl Connection {
@@ -57,7 +59,13 @@ impl Connection {
 
     async fn run(self, stream: TcpStream, first_message_time: Option<Duration>) -> CloseReason {
         let (mut reader, writer) = stream.into_split();
-        let incoming = Incoming { id: self.id, framer: self.framer, limits: self.limits, reports: self.reports };
+        let incoming = Incoming {
+            id: self.id,
+            framer: self.framer,
+            limits: self.limits,
+            reports: self.reports,
+            answers: self.answers,
+        };
         let reason = tokio::select! {
             reason = incoming.run(&mut reader, first_message_time) => reason,
             reason = write(writer, self.writes, self.limits.write_time) => reason,
@@ -75,6 +83,7 @@ struct Incoming {
     framer: Framer,
     limits: Limits,
     reports: mpsc::Sender<Report>,
+    answers: mpsc::WeakSender<Bytes>,
 }
 
 impl Incoming {
@@ -103,14 +112,12 @@ impl Incoming {
             if first_message_time.is_none() {
                 idle_until = now + self.limits.idle_time;
             }
-            if buffer.is_empty() {
+            if !frames.begun {
                 complete_by = None;
             } else if frames.consumed || complete_by.is_none() {
-                // What is left is the beginning of a message that came just now; what was there before keeps its time.
-                complete_by = Some(now + self.limits.message_time);
-                if first_message_time.is_some() {
-                    complete_by = complete_by.min(Some(idle_until));
-                }
+                // The message began just now; one that was there before keeps its time.
+                let in_time = now + self.limits.message_time;
+                complete_by = Some(if first_message_time.is_some() { in_time.min(idle_until) } else { in_time });
             }
         }
     }
@@ -121,17 +128,31 @@ impl Incoming {
         while !buffer.is_empty() {
             let frame = (self.framer)(buffer);
             match frame {
-                Frame::Incomplete if buffer.len() >= self.limits.message_bytes => {
+                Frame::Incomplete | Frame::Blank if buffer.len() >= self.limits.message_bytes => {
                     return Err(CloseReason::TooLarge);
                 }
-                Frame::Incomplete => break,
+                Frame::Blank => break,
+                Frame::Incomplete => {
+                    frames.begun = true;
+                    break;
+                }
                 Frame::Invalid(detail) => return Err(CloseReason::Invalid(detail)),
-                Frame::Skip(length) | Frame::Message(length) if length == 0 || length > buffer.len() => {
+                Frame::Skip(length) | Frame::Ping(length, _) | Frame::Message(length)
+                    if length == 0 || length > buffer.len() =>
+                {
                     return Err(CloseReason::Invalid("frame outside of what was received"));
                 }
                 Frame::Skip(length) => {
                     drop(buffer.split_to(length));
                     frames.consumed = true;
+                }
+                Frame::Ping(length, answer) => {
+                    drop(buffer.split_to(length));
+                    frames.consumed = true;
+                    // A peer that does not read its answers gets none: the queue is for messages.
+                    if let Some(answers) = self.answers.upgrade() {
+                        let _ = answers.try_send(Bytes::from_static(answer));
+                    }
                 }
                 Frame::Message(length) if length > self.limits.message_bytes => {
                     return Err(CloseReason::TooLarge);
@@ -155,7 +176,10 @@ impl Incoming {
 /// What one read brought.
 #[derive(Default)]
 struct Frames {
+    /// Something was complete.
     consumed: bool,
+    /// The beginning of a message is left.
+    begun: bool,
     messages: usize,
 }
 
