@@ -1,7 +1,7 @@
 //! The trace store: what happened to whom, in clear, in a private and bounded file.
 //!
 //! It resolves the pseudonyms of the log: every SIP message's first line, every stanza's summary, every decision, with the
-//! identifiers of design's correlation model. Bodies and secrets never come in. [`find`] gives the whole story of a
+//! identifiers that apply. Bodies and secrets never come in. [`find`] gives the whole story of a
 //! Session-ID, Call-ID, SIP address, JID, number or room, and [`ladder`] draws it.
 
 mod entry;
