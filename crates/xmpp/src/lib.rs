@@ -5,7 +5,9 @@
 pub mod client;
 pub mod component;
 pub mod element;
+pub mod form;
 pub mod jid;
+pub mod muc;
 pub mod ns;
 pub mod sasl;
 mod secret;

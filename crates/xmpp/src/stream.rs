@@ -34,9 +34,9 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 512 KiB as Prosody's own limit for components; what real stanzas need of the others is below ten.
+    /// 4 MiB, since a list of 50,000 banned users is one stanza; what real stanzas need of the others is below ten.
     fn default() -> Self {
-        Self { stanza: 512 * 1024, depth: 64, attributes: 64 }
+        Self { stanza: 4 * 1024 * 1024, depth: 64, attributes: 64 }
     }
 }
 

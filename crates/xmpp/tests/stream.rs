@@ -32,7 +32,7 @@ fn refusal_of(stanza: &str) -> Option<Refusal> {
 fn refuses_what_rfc_6120_forbids_and_says_so() {
     let deep = "<a>".repeat(65) + &"</a>".repeat(65);
     let wide = format!("<a {}/>", (0..65).map(|n| format!("a{n}=''")).collect::<String>().replace("''", "'' "));
-    let long = format!("<message><body>{}</body></message>", "x".repeat(512 * 1024));
+    let long = format!("<message><body>{}</body></message>", "x".repeat(4 * 1024 * 1024));
     let table: [(&str, Condition, DropReason); 27] = [
         ("<a><!-- c --></a>", Condition::RestrictedXml, DropReason::Restricted),
         ("<!-- c -->", Condition::RestrictedXml, DropReason::Restricted),

@@ -1,0 +1,36 @@
+//! Data forms (XEP-0004, XEP-0068).
+
+use std::borrow::Cow;
+
+use crate::{Element, ns};
+
+/// A form that was received.
+#[derive(Clone, Copy, Debug)]
+pub struct Form<'a>(&'a Element);
+
+impl<'a> Form<'a> {
+    /// Finds the form of this `FORM_TYPE` among an element's children.
+    #[must_use]
+    pub fn of(parent: &'a Element, form_type: &str) -> Option<Self> {
+        let forms = parent.children().filter(|child| child.is(ns::DATA, "x")).map(Self);
+        forms.into_iter().find(|form| form.value("FORM_TYPE").as_deref() == Some(form_type))
+    }
+
+    /// The first value of a field; `None` where it is missing or empty.
+    #[must_use]
+    pub fn value(&self, var: &str) -> Option<Cow<'a, str>> {
+        let field = self.0.children().find(|field| field.is(ns::DATA, "field") && field.attr("var") == Some(var))?;
+        field.child(ns::DATA, "value").map(Element::text).filter(|value| !value.is_empty())
+    }
+}
+
+/// Fills in a form with single values.
+#[must_use]
+pub fn submit(form_type: &str, fields: &[(&str, &str)]) -> Element {
+    let field = |var: &str, value: &str| {
+        let value = Element::new(ns::DATA, "value").with_text(value);
+        Element::new(ns::DATA, "field").with_attr("var", var).with_child(value)
+    };
+    let form = Element::new(ns::DATA, "x").with_attr("type", "submit").with_child(field("FORM_TYPE", form_type));
+    fields.iter().fold(form, |form, (var, value)| form.with_child(field(var, value)))
+}
