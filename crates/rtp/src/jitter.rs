@@ -5,6 +5,11 @@
 //! (that much jitter there is), and shrinks again by one whenever it was longer than the target for a second; a burst
 //! that would make it longer than [`DEPTH_MAX`] is cut to the target at once.
 
+mod slot;
+mod statistics;
+
+use self::slot::{NOWHERE, SLOTS, Slot, index};
+pub use self::statistics::Statistics;
 use crate::packet::Packet;
 use crate::seq::{Arrival, Sequence};
 
@@ -55,23 +60,6 @@ pub enum Playout<'a> {
     Concealed,
     /// The source says nothing.
     Nothing,
-}
-
-/// Counts since they were last taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Statistics {
-    /// Packets that never came.
-    pub lost: u64,
-    /// Frames made up for missing packets.
-    pub concealed: u64,
-    /// Packets out of order and in time.
-    pub reordered: u64,
-    /// Packets too late for their place, or with no place near it.
-    pub late: u64,
-    /// Packets seen before.
-    pub duplicate: u64,
-    /// Packets discarded because the buffer was too full or they too long.
-    pub overflow: u64,
 }
 
 impl JitterBuffer {
@@ -272,48 +260,6 @@ enum Phase {
     Playing,
 }
 
-#[derive(Clone, Debug)]
-struct Slot {
-    place: u64,
-    content: Content,
-    payload_type: u8,
-    length: usize,
-    payload: [u8; PAYLOAD_MAX],
-}
-
-impl Slot {
-    const EMPTY: Self =
-        Self { place: NOWHERE, content: Content::Other, payload_type: 0, length: 0, payload: [0; PAYLOAD_MAX] };
-
-    fn fill(&mut self, place: u64, packet: &Packet<'_>, content: Content) {
-        let payload = packet.payload();
-        self.place = place;
-        self.content = content;
-        self.payload_type = packet.payload_type();
-        self.length = payload.len();
-        self.payload[..payload.len()].copy_from_slice(payload);
-    }
-
-    /// Empties the slot, if that place is in it; what it held can be read until it is filled again.
-    fn take(&mut self, place: u64) -> Option<Content> {
-        (self.place == place).then(|| {
-            self.place = NOWHERE;
-            self.content
-        })
-    }
-
-    fn audio(&self) -> Playout<'_> {
-        Playout::Audio { payload_type: self.payload_type, payload: &self.payload[..self.length] }
-    }
-}
-
-const fn index(place: u64) -> usize {
-    (place % SLOTS as u64) as usize
-}
-
-const SLOTS: usize = 16;
-/// No place: extended numbers begin at 65,535.
-const NOWHERE: u64 = 0;
 /// While filling, packets that were sent so much before the first to come still count.
 const MISORDER_ROOM: u64 = 3;
 /// Frames in a row that are made up before the source is taken to be silent.

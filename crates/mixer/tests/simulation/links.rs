@@ -42,6 +42,25 @@ fn everyone_is_heard_over_lossy_links() {
 }
 
 #[test]
+fn a_lost_packet_is_filled_with_what_went_before() {
+    let mut world = World::with_phones(2, Config::default());
+    let mut tones = tones();
+    for tick in 0..60 {
+        let packet = world.phones[0].packet(&frame(&mut tones[0]));
+        if tick != 30 {
+            world.deliver(0, &packet);
+        }
+        world.tick();
+    }
+    for frame in &world.phones[1].heard[5..] {
+        let heard = level(&frame.frame, TONES[0]);
+        assert!((-24.0..-19.0).contains(&heard), "{heard}");
+    }
+    let report = world.mixer.report();
+    assert_eq!((report.lost, report.concealed), (1, 1));
+}
+
+#[test]
 fn garbage_is_dropped_and_counted() {
     let mut random = Random(1);
     let mut world = World::with_phones(2, Config::default());

@@ -85,6 +85,24 @@ fn nothing_that_was_said_while_muted_is_heard_later() {
 }
 
 #[test]
+fn what_was_said_while_muted_and_comes_late_is_not_heard() {
+    let mut world = World::with_phones(2, Config::default());
+    let mut tones = tones();
+    world.set_muted(0, true, 1);
+    world.say(0, &frame(&mut tones[0]));
+    world.tick();
+    let late = world.phones[0].packet(&frame(&mut tones[0]));
+    world.say(0, &frame(&mut tones[0]));
+    world.set_muted(0, false, 2);
+    world.deliver(0, &late);
+    for _ in 0..5 {
+        world.tick();
+    }
+    assert!(world.phones[1].heard.iter().all(|heard| heard.csrcs.is_empty()));
+    assert_eq!(world.mixer.report().dropped[DropReason::Late as usize], 1);
+}
+
+#[test]
 fn mute_and_unmute_do_not_click() {
     let mut world = World::with_phones(2, Config::default());
     // A constant is the worst: all of it would be a step.
