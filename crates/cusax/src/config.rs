@@ -1,0 +1,125 @@
+//! The configuration file: one TOML document whose values are valid once they exist.
+//!
+//! Reading has three steps, each of which reports all that it finds: the text becomes a document, the document
+//! becomes a [`Config`] (unknown keys, wrong types, bad values), and the whole is checked for what cannot be
+//! together or is not built in this version. A file that fails one step is not read further.
+
+pub(crate) mod address;
+mod built;
+pub(crate) mod caller;
+mod check;
+pub(crate) mod conference;
+pub(crate) mod default;
+pub(crate) mod diagnostic;
+pub(crate) mod directory;
+mod document;
+pub(crate) mod files;
+pub(crate) mod http;
+pub(crate) mod media;
+pub(crate) mod name;
+pub(crate) mod network;
+pub(crate) mod numbers;
+pub(crate) mod schema;
+pub(crate) mod service;
+mod shape;
+pub(crate) mod sip;
+pub(crate) mod telemetry;
+mod text;
+pub(crate) mod tls;
+pub(crate) mod xmpp;
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use caller::Caller;
+use conference::Conference;
+use diagnostic::{Finding, Refused};
+use directory::Directory;
+use document::Document;
+use http::{Http, Provisioning};
+use media::Media;
+use name::Domain;
+use numbers::Numbers;
+use service::Service;
+use sip::Sip;
+use telemetry::Telemetry;
+use tls::Tls;
+use xmpp::Xmpp;
+
+/// Everything that can be configured; sections that are absent keep their defaults or stay off.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// What this service is called.
+    pub(crate) service: Service,
+    /// Where accounts and our own state are kept. Files are relative to the directory that cusax runs in.
+    pub(crate) directory: Directory,
+    /// One TLS policy for SIP and HTTPS, and what is expected of the XMPP server.
+    pub(crate) tls: Option<Tls>,
+    /// The SIP edge.
+    pub(crate) sip: Sip,
+    /// Who is told whose JID, in Call-Info purpose=impp (RFC 7081 §3.5, RFC 6993).
+    pub(crate) caller: Caller,
+    /// What dialled numbers are, and what callers are told about charges (RFC 7081 §5). Absent: nothing.
+    pub(crate) numbers: Option<Numbers>,
+    /// The component beside the existing XMPP server (XEP-0114). Absent: no messages and no conferences.
+    pub(crate) xmpp: Option<Xmpp>,
+    /// Conferences: one conference domain is one MUC service, sip:room@domain is xmpp:room@rooms.
+    pub(crate) conference: Vec<Conference>,
+    /// The mixer's sockets and codecs.
+    pub(crate) media: Media,
+    /// Metrics, health and the API, for operators.
+    pub(crate) http: Http,
+    /// Accounts for users' devices, over HTTPS.
+    pub(crate) provisioning: Option<Provisioning>,
+    /// Logs, traces and who is named in them.
+    pub(crate) telemetry: Telemetry,
+}
+
+impl Config {
+    /// Reads a file, or takes the defaults where there is none.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong in the file, each finding with its place.
+    pub(crate) fn load(file: Option<&Path>) -> Result<Self, Refused> {
+        read(file, |_, _| Vec::new())
+    }
+
+    /// Reads a file as [`Config::load`] does, and looks at the files that it names as well.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong in the file or in those that it names, each finding with its place.
+    pub(crate) fn load_to_serve(file: Option<&Path>) -> Result<Self, Refused> {
+        read(file, files::check)
+    }
+
+    /// The domain of the users' JIDs.
+    pub(crate) fn xmpp_domain(&self) -> &Domain {
+        self.xmpp.as_ref().and_then(|xmpp| xmpp.domain.as_ref()).unwrap_or(&self.service.domain)
+    }
+}
+
+fn read(file: Option<&Path>, check_files: impl Fn(&Config, &Document<'_>) -> Vec<Finding>) -> Result<Config, Refused> {
+    let Some(file) = file else {
+        return Ok(Config::default());
+    };
+    let name = file.display().to_string();
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => return Err(Refused::unreadable(name, &error)),
+    };
+    parse(&text, check_files).map_err(|findings| Refused::new(name, &text, findings))
+}
+
+fn parse(text: &str, check_files: impl Fn(&Config, &Document<'_>) -> Vec<Finding>) -> Result<Config, Vec<Finding>> {
+    let document = Document::parse(text)?;
+    let config = shape::read(&document)?;
+    let mut findings = check::check(&config, &document);
+    findings.extend(built::check(&config, &document));
+    findings.extend(check_files(&config, &document));
+    if findings.is_empty() { Ok(config) } else { Err(findings) }
+}

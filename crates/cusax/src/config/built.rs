@@ -1,0 +1,110 @@
+//! What may be written in a configuration but is not built in this version: refused, never ignored.
+
+use super::Config;
+use super::address::Transport;
+use super::diagnostic::Finding;
+use super::directory::StoreUrl;
+use super::document::{Document, Step, at};
+use super::media::Codec;
+use super::numbers::{Action, Numbers};
+
+/// Everything in the file that this version cannot do.
+pub(super) fn check(config: &Config, document: &Document<'_>) -> Vec<Finding> {
+    let mut report = Report { document, findings: Vec::new() };
+    sections(config, &mut report);
+    rates(config, &mut report);
+    transports(config, &mut report);
+    if let Some(numbers) = &config.numbers {
+        cues(numbers, &mut report);
+    }
+    for (index, codec) in config.media.codecs.iter().enumerate() {
+        if matches!(codec, Codec::Opus | Codec::G722) {
+            let what = serde_json::json!(codec).to_string();
+            report.refuse(at!["media", "codecs", index], &what, "write codecs = [\"PCMU\", \"PCMA\"]");
+        }
+    }
+    report.findings
+}
+
+struct Report<'a, 'i> {
+    document: &'a Document<'i>,
+    findings: Vec<Finding>,
+}
+
+impl Report<'_, '_> {
+    fn refuse(&mut self, path: &[Step<'_>], what: &str, advice: &str) {
+        let problem = format!("not built yet in this version: {what}");
+        self.findings.push(Finding::new(self.document.place(path), problem, Some(advice.to_owned())));
+    }
+}
+
+fn sections(config: &Config, report: &mut Report<'_, '_>) {
+    if config.tls.is_some() {
+        report.refuse(at!["tls"], "TLS", "take [tls] out; keep SIP on networks that you trust");
+    }
+    if matches!(config.directory.url, StoreUrl::Postgres(_)) {
+        report.refuse(at!["directory", "url"], "PostgreSQL", "write \"sqlite:cusax.db\"");
+    }
+    if config.provisioning.is_some() {
+        report.refuse(at!["provisioning"], "provisioning", "take [provisioning] out");
+    }
+    if config.telemetry.hep.is_some() {
+        report.refuse(at!["telemetry", "hep"], "HEP", "take the key out; `cusax trace` shows what happened");
+    }
+    if config.xmpp.as_ref().is_some_and(|xmpp| xmpp.puppets > 0) {
+        report.refuse(at!["xmpp", "puppets"], "puppets", "write puppets = 0");
+    }
+}
+
+fn rates(config: &Config, report: &mut Report<'_, '_>) {
+    let limits = &config.sip.limits;
+    let rates =
+        [("requests_per_source", limits.requests_per_source), ("requests_per_account", limits.requests_per_account)];
+    for (key, _) in rates.into_iter().filter(|(_, rate)| rate.is_some()) {
+        report.refuse(at!["sip", "limits", key], "limits of rates", "take the key out");
+    }
+}
+
+fn transports(config: &Config, report: &mut Report<'_, '_>) {
+    for (index, listener) in config.sip.listener.iter().enumerate() {
+        let transport = listener.address.transport;
+        if !is_built(transport) {
+            let what = format!("SIP over {transport}");
+            report.refuse(at!["sip", "listener", index, "address"], &what, "write a udp or tcp address");
+        }
+    }
+    let targets = config.sip.core.iter().flat_map(|core| core.targets.iter().enumerate());
+    for (index, target) in targets {
+        let place = at!["sip", "core", "targets", index];
+        if target.secure {
+            report.refuse(place, "sips targets", "write a sip: URI");
+        } else if let Some(transport) = target.transport.filter(|transport| !is_built(*transport)) {
+            report.refuse(place, &format!("SIP over {transport}"), "write transport=udp or transport=tcp");
+        }
+    }
+}
+
+const fn is_built(transport: Transport) -> bool {
+    match transport {
+        Transport::Udp | Transport::Tcp => true,
+        Transport::Tls | Transport::Ws | Transport::Wss => false,
+    }
+}
+
+fn cues(numbers: &Numbers, report: &mut Report<'_, '_>) {
+    for (class, action) in numbers.policy.classes() {
+        let what = match action {
+            Action::Allow | Action::Text | Action::Block => continue,
+            Action::Tone => "the cue \"tone\"",
+            Action::Announce => "the cue \"announce\"",
+            Action::Confirm => "the cue \"confirm\"",
+        };
+        report.refuse(at!["numbers", "policy", class], what, "write \"allow\", \"text\" or \"block\"");
+    }
+    if matches!(numbers.policy.foreign_contact, Action::Text | Action::Block) {
+        report.refuse(at!["numbers", "policy", "foreign-contact"], "contacts' numbers", "take the key out");
+    }
+    if numbers.prompts.is_some() {
+        report.refuse(at!["numbers", "prompts"], "prompts", "take the key out");
+    }
+}

@@ -1,0 +1,150 @@
+//! Listeners, the core, peers and authentication.
+
+use std::net::SocketAddr;
+
+use super::{Report, collide};
+use crate::config::Config;
+use crate::config::address::{Host, ListenerAddress, SipTarget, Transport};
+use crate::config::document::at;
+use crate::config::network::Network;
+use crate::config::sip::{Listener, Sip, Zone};
+
+pub(super) fn check(config: &Config, report: &mut Report<'_, '_>) {
+    let sip = &config.sip;
+    zones(sip, report);
+    addresses(sip, report);
+    core(sip, report);
+    peers(sip, report);
+    algorithms(sip, report);
+    for (index, listener) in sip.listener.iter().enumerate() {
+        let transport = listener.address.transport;
+        if transport.is_secure() && config.tls.is_none() {
+            let advice = "add [tls] with certificate and private_key";
+            report.refuse(
+                at!["sip", "listener", index, "address"],
+                format!("a {transport} listener needs a certificate"),
+                advice,
+            );
+        }
+    }
+}
+
+fn zones(sip: &Sip, report: &mut Report<'_, '_>) {
+    if !sip.listener.iter().any(|listener| listener.zone == Zone::Access) {
+        let advice = "add [[sip.listener]] with address = \"udp:127.0.0.1:5060\" and zone = \"access\"";
+        report.refuse(at!["sip", "listener"], "no listener is for user agents", advice);
+    }
+    for (index, listener) in sip.listener.iter().enumerate() {
+        let zone = at!["sip", "listener", index, "zone"];
+        match listener.zone {
+            Zone::Core if sip.core.is_none() => {
+                let advice = "add [sip.core] with targets = [\"sip:127.0.0.1:5080\"], the existing SIP servers";
+                report.refuse(
+                    zone,
+                    "a core listener takes only what comes from sip.core.targets, and there are none",
+                    advice,
+                );
+            }
+            Zone::Peer if sip.peer.is_empty() => {
+                let advice = "add [[sip.peer]] with name and sources = [\"192.0.2.0/28\"], the other provider";
+                report.refuse(zone, "a peer listener takes only what comes from a sip.peer, and there is none", advice);
+            }
+            Zone::Access | Zone::Core | Zone::Peer => {}
+        }
+    }
+}
+
+fn addresses(sip: &Sip, report: &mut Report<'_, '_>) {
+    for (index, listener) in sip.listener.iter().enumerate() {
+        let ListenerAddress { transport, socket } = listener.address;
+        let place = at!["sip", "listener", index, "address"];
+        let taken = |other: &&Listener| {
+            is_udp(other.address.transport) == is_udp(transport) && collide(other.address.socket, socket)
+        };
+        if let Some(other) = sip.listener[..index].iter().find(taken) {
+            let problem = format!("{} is taken by the listener {}", listener.address, other.address);
+            report.refuse(place, problem, "write another port or address");
+        }
+        if socket.ip().is_unspecified() && listener.advertise.is_none() {
+            let advice = "add advertise = \"sip.example.com\" (or the address by which others reach this listener)";
+            report.refuse(place, format!("{} is no address that others can send to", socket.ip()), advice);
+        }
+    }
+}
+
+fn core(sip: &Sip, report: &mut Report<'_, '_>) {
+    let Some(core) = &sip.core else { return };
+    if core.targets.is_empty() {
+        let advice = "write targets = [\"sip:127.0.0.1:5080\"], or take [sip.core] and its listener out";
+        report.refuse(at!["sip", "core", "targets"], "the core has no target", advice);
+    }
+    if !sip.listener.iter().any(|listener| listener.zone == Zone::Core) {
+        let advice = "add [[sip.listener]] with address = \"udp:127.0.0.1:5070\" and zone = \"core\"";
+        report.refuse(at!["sip", "core"], "there is no listener for what the core sends", advice);
+    }
+    for (index, target) in core.targets.iter().enumerate() {
+        let place = at!["sip", "core", "targets", index];
+        if core.targets[..index].contains(target) {
+            report.refuse(place, format!("{target} is there twice"), "take one out");
+        }
+        if sip.listener.iter().any(|listener| leads_to(target, listener)) {
+            let advice = "write the address of the existing SIP server, such as \"sip:127.0.0.1:5080\"";
+            report.refuse(place, format!("{target} is a listener of this edge: calls would go in a circle"), advice);
+        }
+    }
+}
+
+fn peers(sip: &Sip, report: &mut Report<'_, '_>) {
+    for (index, peer) in sip.peer.iter().enumerate() {
+        let before = &sip.peer[..index];
+        if before.iter().any(|other| other.name == peer.name) {
+            let problem = format!("there are two peers with the name {:?}", peer.name.as_str());
+            report.refuse(at!["sip", "peer", index, "name"], problem, "give each a name of its own");
+        }
+        if peer.sources.is_empty() {
+            let advice = "write sources = [\"192.0.2.0/28\"], the addresses that its requests come from";
+            report.refuse(at!["sip", "peer", index, "sources"], "a peer without sources is never recognised", advice);
+        }
+        for (place, source) in peer.sources.iter().enumerate() {
+            let shared = |network: &Network| source.contains(network.address) || network.contains(source.address);
+            let other = before.iter().find(|other| other.sources.iter().any(shared));
+            if let Some(other) = other {
+                let problem = format!("{source} belongs to the peer {:?} as well", other.name.as_str());
+                report.refuse(
+                    at!["sip", "peer", index, "sources", place],
+                    problem,
+                    "an address can be one peer's only",
+                );
+            }
+        }
+    }
+}
+
+fn algorithms(sip: &Sip, report: &mut Report<'_, '_>) {
+    let place = at!["sip", "auth", "algorithms"];
+    let mut best = sip.auth.algorithms.clone();
+    best.sort_unstable();
+    best.dedup();
+    if best.is_empty() {
+        let advice = "write algorithms = [\"SHA-256\", \"MD5\"]; with challenge = false the core asks instead";
+        report.refuse(place, "no algorithm is left to challenge with", advice);
+    } else if best != sip.auth.algorithms {
+        let words = best.iter().map(|algorithm| serde_json::json!(algorithm).to_string()).collect::<Vec<_>>();
+        let advice = format!("write [{}]", words.join(", "));
+        report.refuse(place, "algorithms are offered once each, the strongest first (RFC 8760)", advice);
+    }
+}
+
+fn leads_to(target: &SipTarget, listener: &Listener) -> bool {
+    let Host::Address(address) = target.host else { return false };
+    let transport = match (target.secure, target.transport) {
+        (true, _) => Transport::Tls,
+        (false, transport) => transport.unwrap_or(Transport::Udp),
+    };
+    let socket = SocketAddr::new(address, target.port.unwrap_or(if transport.is_secure() { 5061 } else { 5060 }));
+    is_udp(transport) == is_udp(listener.address.transport) && collide(socket, listener.address.socket)
+}
+
+fn is_udp(transport: Transport) -> bool {
+    transport == Transport::Udp
+}

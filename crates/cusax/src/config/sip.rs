@@ -1,0 +1,176 @@
+//! `[sip]`: listeners, the existing SIP servers behind us, other providers, authentication, limits.
+
+use std::num::NonZeroU32;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::address::{HostPort, ListenerAddress, SipTarget};
+use super::name::Identifier;
+use super::network::Network;
+
+/// The SIP edge.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Sip {
+    /// Who of another domain may reach our addresses of record through an access listener.
+    pub(crate) federation: Federation,
+    /// Where SIP is received, one table for each address.
+    pub(crate) listener: Vec<Listener>,
+    /// The existing SIP servers behind this edge.
+    pub(crate) core: Option<Core>,
+    /// Other providers, recognised on access listeners too.
+    pub(crate) peer: Vec<Peer>,
+    /// Who is asked for a password, and how.
+    pub(crate) auth: Auth,
+    /// Bounds; what is beyond them is refused or dropped, and counted.
+    pub(crate) limits: Limits,
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        let access = |address: &str| Listener {
+            address: address.parse().expect("the default listeners are addresses"),
+            zone: Zone::Access,
+            advertise: None,
+        };
+        Self {
+            federation: Federation::default(),
+            listener: vec![access("udp:127.0.0.1:5060"), access("tcp:127.0.0.1:5060")],
+            core: None,
+            peer: Vec::new(),
+            auth: Auth::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// An address where SIP is received.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listener {
+    /// Transport (udp, tcp, tls, ws, wss), address and port.
+    pub(crate) address: ListenerAddress,
+    /// Whom it is for.
+    pub(crate) zone: Zone,
+    /// Name or address for Via, Record-Route, Path and Contact. Default: the address.
+    #[schemars(example = &"sip.example.com")]
+    pub(crate) advertise: Option<HostPort>,
+}
+
+/// Who is on the other side of a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Zone {
+    /// user agents
+    Access,
+    /// the existing SIP servers: takes only what comes from sip.core.targets
+    Core,
+    /// other providers: takes only what comes from the sources of a sip.peer
+    Peer,
+}
+
+/// Whether strangers' domains are let in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Federation {
+    /// anyone, to addresses of record only, never to a number
+    Open,
+    /// configured peers only
+    #[default]
+    Closed,
+}
+
+/// The existing SIP servers behind this edge.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Core {
+    /// Their SIP URIs; names are located by RFC 3263; each is probed with OPTIONS.
+    #[schemars(example = ["sip:127.0.0.1:5080"])]
+    pub(crate) targets: Vec<SipTarget>,
+}
+
+/// Another provider.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Peer {
+    /// Its name in logs and metrics.
+    #[schemars(example = &"biloxi")]
+    pub(crate) name: Identifier,
+    /// The addresses that its requests come from.
+    #[schemars(example = ["192.0.2.0/28"])]
+    pub(crate) sources: Vec<Network>,
+    /// Whether its callers' identities (P-Asserted-Identity, Call-Info impp) are believed.
+    #[serde(default)]
+    pub(crate) trusted: bool,
+}
+
+/// Who is asked for a password, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Auth {
+    /// Whether the edge challenges requests from access listeners (false: the core does).
+    pub(crate) challenge: bool,
+    /// Digest algorithms that are offered, strongest first (RFC 8760).
+    pub(crate) algorithms: Vec<DigestAlgorithm>,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self { challenge: true, algorithms: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5] }
+    }
+}
+
+/// A digest algorithm (RFC 7616, RFC 8760).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) enum DigestAlgorithm {
+    /// RFC 7616
+    #[serde(rename = "SHA-512-256")]
+    Sha512_256,
+    /// RFC 7616
+    #[serde(rename = "SHA-256")]
+    Sha256,
+    /// for phones that know no better
+    #[serde(rename = "MD5")]
+    Md5,
+}
+
+/// Bounds of the SIP edge.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// Largest message that is accepted on a stream, in bytes.
+    pub(crate) message_bytes: NonZeroU32,
+    /// Connections at one time.
+    pub(crate) connections: NonZeroU32,
+    /// Connections at one time from one source address (IPv6: /64).
+    pub(crate) connections_per_source: NonZeroU32,
+    /// Transactions at one time.
+    pub(crate) transactions: NonZeroU32,
+    /// Requests in a second from one source address of an access listener (IPv6: /64).
+    #[schemars(example = 100)]
+    pub(crate) requests_per_source: Option<NonZeroU32>,
+    /// Requests in a second of one account.
+    #[schemars(example = 20)]
+    pub(crate) requests_per_account: Option<NonZeroU32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes: nonzero(65_535),
+            connections: nonzero(10_000),
+            connections_per_source: nonzero(256),
+            transactions: nonzero(200_000),
+            requests_per_source: None,
+            requests_per_account: None,
+        }
+    }
+}
+
+fn nonzero(value: u32) -> NonZeroU32 {
+    NonZeroU32::new(value).expect("a default limit is not 0")
+}

@@ -1,0 +1,34 @@
+//! `[tls]`: one policy for SIP and HTTPS, and what the XMPP server is expected to keep.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Certificate, key and the oldest version that is accepted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    /// Certificate chain in PEM form, the server's own first.
+    #[schemars(example = &"cert.pem")]
+    pub(crate) certificate: PathBuf,
+    /// Private key in PEM form.
+    #[schemars(example = &"key.pem")]
+    pub(crate) private_key: PathBuf,
+    /// Oldest TLS version that is accepted.
+    #[serde(default)]
+    pub(crate) minimum_version: TlsVersion,
+}
+
+/// A TLS version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) enum TlsVersion {
+    /// RFC 5246
+    #[default]
+    #[serde(rename = "1.2")]
+    V1_2,
+    /// RFC 8446
+    #[serde(rename = "1.3")]
+    V1_3,
+}

@@ -1,0 +1,139 @@
+//! Bad configuration files, each with the page that its operator sees.
+//!
+//! `tests/config/NAME.toml` is the file and `NAME.expected` the page; `BLESS=1 cargo test -p cusax --test config`
+//! writes the pages anew, to be read before they are committed.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+#[test]
+fn each_bad_file_is_explained_at_the_place() {
+    let bless = std::env::var_os("BLESS").is_some();
+    let mut wrong = Vec::new();
+    let files = files();
+    assert!(!files.is_empty());
+    for file in files {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let output = check(&["--config", name]);
+        let page = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{name} is not refused:\n{page}");
+        let expected = file.with_extension("expected");
+        if bless {
+            fs::write(&expected, &page).unwrap();
+        } else if fs::read_to_string(&expected).unwrap_or_default() != page {
+            wrong.push(format!("{name}:\n{page}"));
+        }
+    }
+    assert!(wrong.is_empty(), "other pages than expected:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn findings_are_data_with_line_and_column() {
+    let output = check(&["--json", "--config", "unknown_key.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    let page: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(page["ok"], false);
+    let finding = &page["findings"][0];
+    assert_eq!(finding["file"], "unknown_key.toml");
+    assert_eq!((&finding["line"], &finding["column"]), (&2.into(), &1.into()));
+    assert_eq!(finding["problem"], "unknown key `domian`");
+    assert_eq!(finding["advice"], "did you mean `domain`?");
+}
+
+#[test]
+fn no_file_is_no_mistake() {
+    let output = check(&[]);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "the default configuration: nothing is wrong\n");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told_by_name() {
+    let output = check(&["--config", "nowhere.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("cannot read nowhere.toml"));
+}
+
+#[test]
+fn the_documented_default_file_is_right_and_its_keys_are_in_the_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cusax.toml");
+    let default = cusax(&["config", "default"], folder.path());
+    fs::write(&file, &default.stdout).unwrap();
+    let output = cusax(&["check", "--config", "cusax.toml"], folder.path());
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "cusax.toml: nothing is wrong\n");
+
+    let schema = cusax(&["config", "schema"], folder.path());
+    let schema: serde_json::Value = serde_json::from_slice(&schema.stdout).unwrap();
+    let default: toml::Table = String::from_utf8(default.stdout).unwrap().parse().unwrap();
+    assert_known(&schema, &toml::Value::Table(default), "");
+}
+
+#[test]
+fn a_component_secret_is_read_only_where_nobody_else_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = "[service]\ndomain = \"example.com\"\n[xmpp]\nserver = \"127.0.0.1:5347\"\n\
+                component = \"cusax.example.com\"\nsecret_file = \"component.secret\"\n";
+    fs::write(folder.path().join("cusax.toml"), file).unwrap();
+    let secret = folder.path().join("component.secret");
+    for (content, mode, expected) in [
+        ("s3cret\n", 0o644, "everybody on this host can read component.secret"),
+        ("\n", 0o600, "component.secret holds no secret in its first line"),
+        ("s3cret\n", 0o640, "nothing is wrong"),
+    ] {
+        fs::write(&secret, content).unwrap();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(mode)).unwrap();
+        let page = String::from_utf8(cusax(&["check", "-c", "cusax.toml"], folder.path()).stdout).unwrap();
+        assert!(page.contains(expected), "{mode:o}: {page}");
+        assert!(!page.contains("s3cret"), "{page}");
+    }
+}
+
+/// Every key is a property of a closed table, and every value has the type of its property.
+fn assert_known(schema: &serde_json::Value, value: &toml::Value, name: &str) {
+    match value {
+        toml::Value::Table(table) => {
+            assert_eq!(schema["type"], "object", "{name}");
+            assert_eq!(schema["additionalProperties"], false, "{name} takes unknown keys");
+            for (key, value) in table {
+                assert_known(&schema["properties"][key], value, &format!("{name}.{key}"));
+            }
+        }
+        toml::Value::Array(elements) => {
+            assert_eq!(schema["type"], "array", "{name}");
+            elements.iter().for_each(|element| assert_known(&schema["items"], element, name));
+        }
+        toml::Value::String(text) => {
+            let words = schema["oneOf"].as_array();
+            let known = words.is_none_or(|words| words.iter().any(|word| word["const"] == text.as_str()));
+            assert!(schema["type"] == "string" || words.is_some(), "{name}: {schema}");
+            assert!(known, "{name} does not take {text:?}");
+        }
+        toml::Value::Integer(_) => assert_eq!(schema["type"], "integer", "{name}"),
+        toml::Value::Boolean(_) => assert_eq!(schema["type"], "boolean", "{name}"),
+        toml::Value::Float(_) | toml::Value::Datetime(_) => panic!("{name}: nothing is configured by {value}"),
+    }
+}
+
+fn check(arguments: &[&str]) -> Output {
+    cusax(&[&["check", "config"], arguments].concat(), &folder())
+}
+
+fn cusax(arguments: &[&str], folder: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_cusax")).args(arguments).current_dir(folder).output().unwrap()
+}
+
+fn files() -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    files
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config")
+}
