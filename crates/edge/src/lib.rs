@@ -1,3 +1,312 @@
 //! What this edge adds to a proxy, without IO: trust zones, challenges, caller identity, charge cues.
+//!
+//! [`Edge`] owns the proxy core of `cusax-sip` and decides for it. A message goes in with
+//! [`Edge::handle_message`]; what the edge needs to know of accounts it asks by [`Output::Accounts`]; what it wants
+//! sent, told or shown to the caller over XMPP comes out of [`Edge::poll_output`].
 
 #![forbid(unsafe_code)]
+
+mod account;
+mod auth;
+pub mod call_info;
+pub mod config;
+mod cue;
+mod privacy;
+mod request;
+mod response;
+mod route;
+mod session;
+mod story;
+mod token;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::IpAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+use cusax_event::sip::{Direction, DropReason, Dropped, NumberClass};
+use cusax_event::{Event, SessionId};
+use cusax_sip::proxy::{self, Proxy};
+use cusax_sip::{ConnectionId, Edit, Flow, Message, Transmit};
+
+pub use account::{Account, AccountKey};
+pub use config::{Config, FOCUS};
+pub use cusax_sip::proxy::ContextId;
+
+use auth::Auth;
+use config::{CUE, Zone};
+use cue::VirtualUas;
+use request::Request;
+
+/// A message to the caller about charges, for his JID.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Headline {
+    /// His bare JID.
+    pub to: String,
+    /// What it says.
+    pub text: String,
+    /// The number.
+    pub number: String,
+    /// Its class.
+    pub class: NumberClass,
+    /// The call's session.
+    pub session: Option<SessionId>,
+}
+
+/// What the edge wants done or known.
+#[derive(Debug)]
+pub enum Output {
+    /// Bytes to send.
+    Transmit(Transmit),
+    /// A message for the focus.
+    Focus {
+        /// The message.
+        bytes: Bytes,
+        /// The flow that its answers come in on.
+        flow: Flow,
+    },
+    /// Accounts to look up; the answer goes to [`Edge::handle_accounts`].
+    Accounts {
+        /// The request that waits.
+        query: ContextId,
+        /// The caller's.
+        caller: Option<AccountKey>,
+        /// The callee's.
+        callee: Option<AccountKey>,
+    },
+    /// A message to the caller over XMPP.
+    Headline(Headline),
+    /// Something happened.
+    Event(Event),
+}
+
+/// The SIP edge of one worker.
+pub struct Edge {
+    config: Config,
+    proxy: Proxy,
+    auth: Auth,
+    cue: VirtualUas,
+    requests: HashMap<ContextId, Request>,
+    connections: HashSet<ConnectionId>,
+    outputs: VecDeque<Output>,
+    started: Instant,
+    unix_at_start: u64,
+}
+
+impl Edge {
+    /// Makes an edge. `seed` must differ between starts; `unix` is the time in seconds since 1970 at `now`.
+    #[must_use]
+    pub fn new(config: Config, seed: [u64; 4], unix: u64, now: Instant) -> Self {
+        let here = config.listeners.first().map_or("localhost", |listener| &listener.sent_by);
+        let contact = format!("sip:{}@{here}", cue::USER);
+        Self {
+            proxy: Proxy::new([seed[0], seed[1]], config.transactions),
+            auth: Auth::new(seed[2]),
+            cue: VirtualUas::new([seed[3], seed[2]], config.transactions, contact, config.domain.clone()),
+            requests: HashMap::new(),
+            connections: HashSet::new(),
+            outputs: VecDeque::new(),
+            started: now,
+            unix_at_start: unix,
+            config,
+        }
+    }
+
+    /// Takes one whole message from a flow.
+    pub fn handle_message(&mut self, bytes: Bytes, flow: Flow, now: Instant) {
+        if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            // A keep-alive (RFC 5626 §4.4.1 over streams; NAT keep-alives of any content over UDP).
+            return;
+        }
+        if !self.admits(&flow) {
+            return self.drop(DropReason::Acl, &flow, "not a configured source of this zone");
+        }
+        match Message::parse(bytes) {
+            Ok(message) => self.take(message, flow, now),
+            Err(error) => self.drop(DropReason::Malformed, &flow, error.reason),
+        }
+        self.run_inside(now);
+    }
+
+    /// Takes word of a new stream connection.
+    pub fn handle_opened(&mut self, connection: ConnectionId) {
+        self.connections.insert(connection);
+    }
+
+    /// Takes word that a stream connection is gone.
+    pub fn handle_closed(&mut self, connection: ConnectionId) {
+        self.connections.remove(&connection);
+    }
+
+    /// Takes word that a flow does not reach its other end.
+    pub fn handle_unreachable(&mut self, flow: &Flow, now: Instant) {
+        self.proxy.handle_unreachable(flow, now);
+        self.drain(now);
+        self.run_inside(now);
+    }
+
+    /// Takes the accounts that were asked for.
+    pub fn handle_accounts(
+        &mut self,
+        query: ContextId,
+        caller: Option<Account>,
+        callee: Option<Account>,
+        now: Instant,
+    ) {
+        self.decide(query, caller, callee, now);
+        self.drain(now);
+        self.run_inside(now);
+    }
+
+    /// Takes note that something was dropped before it got here.
+    pub fn handle_dropped(&mut self, reason: DropReason, flow: &Flow, detail: &'static str) {
+        self.drop(reason, flow, detail);
+    }
+
+    /// Runs timers that are due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.proxy.handle_timeout(now);
+        self.cue.handle_timeout(now);
+        self.drain(now);
+        self.run_inside(now);
+    }
+
+    /// When [`Edge::handle_timeout`] is next due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.proxy.poll_timeout(), self.cue.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// What to do next, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Requests, client transactions, server transactions and early dialogs of the virtual UAS that live now.
+    #[must_use]
+    pub fn counts(&self) -> [usize; 4] {
+        let (_, clients, servers) = self.proxy.counts();
+        [self.requests.len(), clients, servers, self.cue.len()]
+    }
+
+    fn take(&mut self, message: Message, flow: Flow, now: Instant) {
+        let told = self.outputs.len();
+        self.tell(story::message(&self.config, &message, &flow, Direction::Received, false));
+        self.proxy.handle_message(message, flow, now);
+        if self.drain(now)
+            && let Some(Output::Event(Event::SipMessage(event))) = self.outputs.get_mut(told)
+        {
+            event.retransmission = true;
+        }
+    }
+
+    /// Carries messages between the proxy and the virtual UAS until neither has more to say.
+    fn run_inside(&mut self, now: Instant) {
+        while let Some(transmit) = self.cue.poll_transmit(now) {
+            match Message::parse(transmit.bytes) {
+                Ok(message) => self.take(message, transmit.flow, now),
+                Err(error) => self.drop(DropReason::Malformed, &transmit.flow, error.reason),
+            }
+        }
+    }
+
+    /// Does what the proxy core says; true where the message that went in was a retransmission.
+    fn drain(&mut self, now: Instant) -> bool {
+        let mut absorbed = false;
+        while let Some(output) = self.proxy.poll_output() {
+            match output {
+                proxy::Output::Transmit { transmit, again } => self.transmit(transmit, again, now),
+                proxy::Output::Request { context, message, flow } => self.request(context, message, flow, now),
+                proxy::Output::Ack { message, flow } => self.acknowledge(message, flow, now),
+                proxy::Output::Response { context, message, flow } => self.response(context, message, flow, now),
+                proxy::Output::Answered { context, status, duration } => self.answered(context, status, duration),
+                proxy::Output::BranchFailed { context, flow, timer } => self.branch_failed(context, &flow, timer),
+                proxy::Output::Closed { context } => {
+                    self.requests.remove(&context);
+                }
+                proxy::Output::Absorbed { .. } => absorbed = true,
+                proxy::Output::Unacknowledged { .. } => {}
+                proxy::Output::Dropped { reason, flow, detail } => self.drop(reason, &flow, detail),
+            }
+        }
+        absorbed
+    }
+
+    fn transmit(&mut self, transmit: Transmit, again: bool, now: Instant) {
+        let flow = transmit.flow;
+        let message = Message::parse(transmit.bytes.clone());
+        if let Ok(message) = &message {
+            self.tell(story::message(&self.config, message, &flow, Direction::Sent, again));
+        }
+        match (flow.listener, message) {
+            (CUE, Ok(message)) => self.cue.handle_message(message, flow, now),
+            (CUE, Err(_)) => {}
+            (FOCUS, _) => self.outputs.push_back(Output::Focus { bytes: transmit.bytes, flow }),
+            _ => self.outputs.push_back(Output::Transmit(transmit)),
+        }
+    }
+
+    /// Forwards an ACK to a 2xx (RFC 3261 §16.11); one that goes nowhere is dropped, for an ACK has no answer.
+    fn acknowledge(&mut self, message: std::sync::Arc<Message>, flow: Flow, now: Instant) {
+        if message.max_forwards() == Some(0) {
+            return self.drop(DropReason::MaxForwards, &flow, "ACK ran out of Max-Forwards");
+        }
+        let found = route::preprocess(&self.config, &message, &flow)
+            .and_then(|route| Ok((self.config.target(&message, self.origin_of(&flow), &route, None)?, route.own)));
+        let Ok((target, own)) = found else {
+            return self.drop(DropReason::Flow, &flow, "ACK has no route");
+        };
+        let mut edit = Edit::new(std::sync::Arc::clone(&message));
+        edit.pop(cusax_sip::Name::Route, own);
+        let (id, missing) = session::of(&self.config.keys.session, &message, None);
+        if missing {
+            edit.append("Session-ID", &id.to_string());
+        }
+        let hop = self.hop(target.flow, edit, false);
+        self.proxy.forward_stateless(hop, now);
+    }
+
+    /// Core and peer listeners take only what comes from where it may come from.
+    fn admits(&self, flow: &Flow) -> bool {
+        let Some(listener) = self.config.listener(flow.listener) else { return true };
+        match listener.zone {
+            Zone::Access => true,
+            Zone::Core => self.config.core.iter().any(|core| match flow.transport {
+                cusax_sip::Transport::Udp => core.address == flow.remote,
+                _ => core.address.ip() == flow.remote.ip(),
+            }),
+            Zone::Peer => self.config.peers.iter().any(|peer| peer.covers(flow.remote.ip())),
+        }
+    }
+
+    fn unix(&self, now: Instant) -> u64 {
+        self.unix_at_start + now.saturating_duration_since(self.started).as_secs()
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn drop(&mut self, reason: DropReason, flow: &Flow, detail: &'static str) {
+        let remote = Some(flow.remote);
+        self.tell(Event::SipDropped(Dropped { reason, transport: flow.transport, remote, detail }));
+    }
+}
+
+impl config::Peer {
+    /// True where an address is in one of its networks.
+    #[must_use]
+    pub fn covers(&self, address: IpAddr) -> bool {
+        self.sources.iter().any(|(network, length)| match (network, address) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                let shift = 32_u32.saturating_sub(u32::from(*length));
+                u32::from(*network).checked_shr(shift) == u32::from(address).checked_shr(shift)
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                let shift = 128_u32.saturating_sub(u32::from(*length));
+                u128::from(*network).checked_shr(shift) == u128::from(address).checked_shr(shift)
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        })
+    }
+}

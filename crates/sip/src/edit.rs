@@ -189,9 +189,14 @@ mod tests {
         edit.push_above(Name::Via, "SIP/2.0/UDP c;branch=z9hG4bK3");
         let after = edit.finish();
         let text = String::from_utf8_lossy(&after);
-        assert!(text.contains("Via: SIP/2.0/UDP c;branch=z9hG4bK3\r\nVia: SIP/2.0/UDP b;branch=z9hG4bK2\r\n"), "{text}");
         assert!(
-            text.contains("Call-Info: <xmpp:alice@example.com>;purpose=impp\r\nCall-Info: <http://x/i.png>;purpose=icon\r\n"),
+            text.contains("Via: SIP/2.0/UDP c;branch=z9hG4bK3\r\nVia: SIP/2.0/UDP b;branch=z9hG4bK2\r\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains(
+                "Call-Info: <xmpp:alice@example.com>;purpose=impp\r\nCall-Info: <http://x/i.png>;purpose=icon\r\n"
+            ),
             "{text}"
         );
         assert!(text.contains("X-Odd:   kept  as it is \r\n"));

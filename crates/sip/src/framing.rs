@@ -33,7 +33,11 @@ pub fn frame(buffer: &[u8]) -> Frame {
         _ => {}
     }
     let Some(head) = memmem::find(buffer, b"\r\n\r\n") else {
-        return if buffer.len() > MAX_HEADER_BYTES { Frame::Invalid("header section too long") } else { Frame::Incomplete };
+        return if buffer.len() > MAX_HEADER_BYTES {
+            Frame::Invalid("header section too long")
+        } else {
+            Frame::Incomplete
+        };
     };
     if head > MAX_HEADER_BYTES {
         return Frame::Invalid("header section too long");

@@ -9,6 +9,7 @@
 
 mod address;
 mod compose;
+pub mod dialog;
 pub mod digest;
 mod edit;
 pub mod flow;
@@ -20,6 +21,7 @@ pub mod proxy;
 pub mod session_id;
 pub mod status;
 pub mod transaction;
+pub mod ua;
 pub mod uri;
 pub mod validate;
 pub mod value;

@@ -157,7 +157,9 @@ impl Layer {
             .clients
             .iter()
             .filter(|(_, client)| client.waits_on(flow))
-            .filter_map(|(slot, client)| Some(ClientId { slot: u32::try_from(slot).ok()?, generation: client.generation }))
+            .filter_map(|(slot, client)| {
+                Some(ClientId { slot: u32::try_from(slot).ok()?, generation: client.generation })
+            })
             .collect();
         for id in lost {
             if let Some(client) = self.remove_client(id) {

@@ -1,0 +1,200 @@
+//! What an operator says about this edge, in the form that the edge works with.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use cusax_event::sip::NumberClass;
+use cusax_numbering::Classifier;
+use cusax_sip::digest::Algorithm;
+use cusax_sip::{ListenerId, Transport, Uri};
+
+/// Who is on the other side of a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zone {
+    /// User agents.
+    Access,
+    /// The existing SIP servers.
+    Core,
+    /// Other providers.
+    Peer,
+}
+
+/// One socket; its place in [`Config::listeners`] is its [`ListenerId`].
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Transport.
+    pub transport: Transport,
+    /// The address it is bound to.
+    pub address: SocketAddr,
+    /// `host[:port]` for Via, Record-Route and Path.
+    pub sent_by: String,
+    /// Whom it is for.
+    pub zone: Zone,
+}
+
+/// One of the existing SIP servers.
+#[derive(Clone, Debug)]
+pub struct CoreTarget {
+    /// As configured; its name in metrics.
+    pub name: Arc<str>,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// How it is reached.
+    pub transport: Transport,
+}
+
+/// Another provider.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Address and prefix length of the networks that its requests come from.
+    pub sources: Vec<(IpAddr, u8)>,
+    /// Whether its identities are believed.
+    pub trusted: bool,
+}
+
+/// What becomes of an `impp` value that a user agent sends itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forged {
+    /// It is removed.
+    Strip,
+    /// The request is refused with 403.
+    Reject,
+}
+
+/// Who may learn a JID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Nobody.
+    Off,
+    /// Our own domain.
+    OwnDomain,
+    /// Everyone.
+    All,
+}
+
+/// `[caller]`.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Whether calls leave with `Call-Info: <xmpp:…>;purpose=impp`.
+    pub insert: bool,
+    /// What becomes of such a value that a user agent sends itself.
+    pub forged: Forged,
+    /// Who learns the callee's JID from 18x and 2xx.
+    pub callee: Reach,
+    /// Who is called with the caller's JID.
+    pub egress: Reach,
+}
+
+/// What a caller gets for a class of number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing.
+    Allow,
+    /// 183 with Warning.
+    Text,
+    /// 403 with the reason.
+    Block,
+}
+
+/// `[numbers]`.
+pub struct Numbers {
+    /// What a number is.
+    pub classifier: Classifier,
+    /// What its caller gets; classes that are not named: nothing.
+    pub policy: BTreeMap<NumberClass, Action>,
+    /// Whether he is told over XMPP as well.
+    pub message: bool,
+}
+
+/// Keys that outlive a restart, the present one first and then the one before it.
+#[derive(Clone)]
+pub struct Keys {
+    /// For nonces.
+    pub nonce: Vec<[u8; 32]>,
+    /// For flow tokens.
+    pub token: Vec<[u8; 32]>,
+    /// For session ids of endpoints that send none.
+    pub session: [u8; 32],
+}
+
+/// Everything that the edge is told at its start.
+pub struct Config {
+    /// Domain of the addresses of record; also the digest realm.
+    pub domain: String,
+    /// Sockets.
+    pub listeners: Vec<Listener>,
+    /// The existing SIP servers, in the order in which they are tried.
+    pub core: Vec<CoreTarget>,
+    /// Other providers.
+    pub peers: Vec<Peer>,
+    /// Whether a From of another domain may reach our addresses of record through an access listener.
+    pub federation: bool,
+    /// Whether requests from `access` are challenged here.
+    pub challenge: bool,
+    /// Algorithms that are offered, strongest first.
+    pub algorithms: Vec<Algorithm>,
+    /// Callers' and callees' JIDs.
+    pub caller: Caller,
+    /// Numbers and charges.
+    pub numbers: Numbers,
+    /// Domains of conferences: what is addressed to them ends at the focus.
+    pub conferences: Vec<String>,
+    /// Numbers (E.164) that stand for a conference's URI.
+    pub dial_in: BTreeMap<String, String>,
+    /// Most transactions of each side at a time.
+    pub transactions: usize,
+    /// Whether events carry what a ladder shows of each message.
+    pub summaries: bool,
+    /// Secrets.
+    pub keys: Keys,
+}
+
+/// The focus, as a place that messages go to and come from.
+pub const FOCUS: ListenerId = ListenerId(u16::MAX);
+/// The virtual UAS that gives cues.
+pub const CUE: ListenerId = ListenerId(u16::MAX - 1);
+
+impl Config {
+    /// The listener of an id; `None` for the user agents inside this process.
+    #[must_use]
+    pub fn listener(&self, id: ListenerId) -> Option<&Listener> {
+        self.listeners.get(usize::from(id.0))
+    }
+
+    /// The first listener of a zone, a transport and an address family.
+    pub(crate) fn listener_for(&self, zone: Zone, transport: Transport, to: IpAddr) -> Option<(ListenerId, &Listener)> {
+        let mut found = self.listeners.iter().enumerate().filter(|(_, listener)| {
+            listener.zone == zone && listener.transport == transport && listener.address.is_ipv4() == to.is_ipv4()
+        });
+        let (index, listener) = found.next()?;
+        Some((ListenerId(u16::try_from(index).ok()?), listener))
+    }
+
+    /// True where a URI names one of our own sockets.
+    pub(crate) fn is_us(&self, uri: &Uri<'_>) -> bool {
+        let port = uri.port.unwrap_or(5060);
+        self.listeners.iter().any(|listener| {
+            let (host, sent_port) = match listener.sent_by.rsplit_once(':') {
+                Some((host, port)) if !port.ends_with(']') => (host, port.parse().unwrap_or(5060)),
+                _ => (listener.sent_by.as_str(), 5060),
+            };
+            (uri.host_is(host) && port == sent_port)
+                || (uri.address() == Some(listener.address.ip()) && port == listener.address.port())
+        })
+    }
+
+    /// True where a host is a conference domain.
+    pub(crate) fn is_conference(&self, host: &str) -> bool {
+        self.conferences.iter().any(|domain| domain.eq_ignore_ascii_case(host))
+    }
+
+    /// True where a host is our domain.
+    pub(crate) fn is_own_domain(&self, host: &str) -> bool {
+        self.domain.eq_ignore_ascii_case(host)
+    }
+
+    pub(crate) fn core_target(&self, address: SocketAddr) -> Option<&CoreTarget> {
+        self.core.iter().find(|target| target.address == address)
+    }
+}

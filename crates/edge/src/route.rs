@@ -1,0 +1,211 @@
+//! Where a request goes: our own Route entries, conferences, the core, the flow a token names (RFC 3261 §16.4–16.6).
+
+use std::net::SocketAddr;
+
+use cusax_sip::{Address, Flow, Message, Method, Name, Scheme, Transport, Uri};
+
+use crate::config::{CUE, Config, FOCUS, Zone};
+use crate::token::Token;
+
+/// Where a request came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A user agent.
+    Access,
+    /// The existing SIP servers.
+    Core,
+    /// Another provider, and whether he is believed.
+    Peer { trusted: bool },
+    /// The focus or the virtual UAS.
+    Inside,
+}
+
+/// What is left of a request's route when our own entries are taken off.
+#[derive(Debug, Default)]
+pub(crate) struct Route {
+    /// How many entries were ours.
+    pub(crate) own: usize,
+    /// The flow that one of them names, unless it is the one that the request came through.
+    pub(crate) token: Option<Token>,
+    /// True where one of them names the very flow that the request came through: it belongs to a dialog of that flow.
+    pub(crate) returning: bool,
+    /// The next entry, of somebody else.
+    pub(crate) next: Option<String>,
+}
+
+/// A place to send to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// The flow.
+    pub(crate) flow: Flow,
+    /// The side of the edge that it is on; `None` for the user agents inside this process.
+    pub(crate) zone: Option<Zone>,
+    /// The Request-URI to send, where it is not the one that came.
+    pub(crate) uri: Option<String>,
+    /// The account whose flow it is.
+    pub(crate) account: Option<i64>,
+}
+
+/// Why a request goes nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoRoute {
+    /// Status that is owed.
+    pub(crate) status: u16,
+    /// Reason phrase.
+    pub(crate) reason: &'static str,
+}
+
+const fn no_route(status: u16, reason: &'static str) -> NoRoute {
+    NoRoute { status, reason }
+}
+
+/// Takes our own entries off the top of a route (§16.4).
+pub(crate) fn preprocess(config: &Config, message: &Message, flow: &Flow) -> Result<Route, NoRoute> {
+    let mut route = Route::default();
+    for value in message.values(Name::Route) {
+        let uri = Address::parse(value).and_then(|address| address.uri());
+        let Some(uri) = uri else { return Err(no_route(400, "Malformed Route")) };
+        if !config.is_us(&uri) {
+            route.next = Some(uri.text.to_owned());
+            break;
+        }
+        route.own += 1;
+        let Some(user) = uri.user else { continue };
+        let token = Token::open(&config.keys.token, user).ok_or(no_route(403, "Flow token is not ours"))?;
+        if token.flow == *flow {
+            route.returning = true;
+        } else {
+            route.token = Some(token);
+        }
+    }
+    Ok(route)
+}
+
+impl Config {
+    /// Finds where a request goes.
+    pub(crate) fn target(
+        &self,
+        message: &Message,
+        origin: Origin,
+        route: &Route,
+        dial_in: Option<&str>,
+    ) -> Result<Target, NoRoute> {
+        let uri = message.request_uri().ok_or(no_route(400, "Malformed Request-URI"))?;
+        let inside = |listener| Flow {
+            listener,
+            transport: Transport::Internal,
+            remote: SocketAddr::from(([0, 0, 0, 0], 0)),
+            connection: None,
+        };
+        let here = |listener, uri| Target { flow: inside(listener), zone: None, uri, account: None };
+        if origin != Origin::Inside {
+            if self.is_conference(uri.host) {
+                return Ok(here(FOCUS, None));
+            }
+            if let Some(conference) = dial_in {
+                return Ok(here(FOCUS, Some(conference.to_owned())));
+            }
+            if self.is_us(&uri) && uri.user == Some(crate::cue::USER) && !message.to_tag().is_empty() {
+                return Ok(here(CUE, None));
+            }
+        }
+        match origin {
+            Origin::Access | Origin::Peer { .. } => self.to_core(message, route),
+            Origin::Core | Origin::Inside => match (&route.token, &route.next) {
+                (Some(token), _) => self.to_flow(*token),
+                (None, Some(next)) => {
+                    let next = Uri::parse(next).ok_or(no_route(400, "Malformed Route"))?;
+                    self.to_uri(&next)
+                }
+                (None, None) if self.is_own_domain(uri.host) || self.is_us(&uri) => match origin {
+                    Origin::Inside => self.to_core(message, route),
+                    Origin::Access | Origin::Core | Origin::Peer { .. } => Err(no_route(404, "No flow to this user")),
+                },
+                (None, None) => self.to_uri(&uri),
+            },
+        }
+    }
+
+    /// All else from user agents and peers goes to the core; a Route to elsewhere would make us an open relay.
+    fn to_core(&self, message: &Message, route: &Route) -> Result<Target, NoRoute> {
+        let named = match &route.next {
+            None => None,
+            Some(next) => {
+                let uri = Uri::parse(next).ok_or(no_route(400, "Malformed Route"))?;
+                let target = address_of(&uri).and_then(|address| self.core_target(address));
+                Some(target.ok_or(no_route(403, "Route leads elsewhere"))?)
+            }
+        };
+        let contact = (!message.to_tag().is_empty())
+            .then(|| message.request_uri().and_then(|uri| address_of(&uri)))
+            .flatten()
+            .and_then(|address| self.core_target(address));
+        let Some(target) = named.or(contact).or_else(|| self.core.first()) else {
+            return Err(no_route(404, "Not Found"));
+        };
+        self.to(Zone::Core, target.transport, target.address)
+    }
+
+    fn to_flow(&self, token: Token) -> Result<Target, NoRoute> {
+        let listener = self.listener(token.flow.listener).ok_or(no_route(430, "Flow Failed"))?;
+        Ok(Target { flow: token.flow, zone: Some(listener.zone), uri: None, account: token.account })
+    }
+
+    /// A next hop by its address; a core target is reached through the core listener, anything else as a peer.
+    fn to_uri(&self, uri: &Uri<'_>) -> Result<Target, NoRoute> {
+        if !matches!(uri.scheme, Scheme::Sip) {
+            return Err(no_route(416, "Unsupported URI Scheme"));
+        }
+        let Some(address) = address_of(uri) else {
+            return Err(no_route(502, "Next hop is not an address"));
+        };
+        let transport = match uri.params.find("transport") {
+            Some(transport) if transport.eq_ignore_ascii_case("tcp") => Transport::Tcp,
+            _ => Transport::Udp,
+        };
+        if let Some(target) = self.core_target(address) {
+            return self.to(Zone::Core, target.transport, target.address);
+        }
+        self.to(Zone::Peer, transport, address).or_else(|_| self.to(Zone::Access, transport, address))
+    }
+
+    fn to(&self, zone: Zone, transport: Transport, address: SocketAddr) -> Result<Target, NoRoute> {
+        let (listener, _) = self
+            .listener_for(zone, transport, address.ip())
+            .ok_or(no_route(502, "No listener of the next hop's transport"))?;
+        let flow = Flow { listener, transport, remote: address, connection: None };
+        Ok(Target { flow, zone: Some(zone), uri: None, account: None })
+    }
+
+    /// Our URI on a listener, for Record-Route and Path; with a token where it must lead back through one flow.
+    pub(crate) fn own_uri(&self, flow: &Flow, token: Option<&str>) -> Option<String> {
+        let listener = self.listener(flow.listener)?;
+        let user = token.map_or_else(String::new, |token| format!("{token}@"));
+        let transport = match listener.transport {
+            Transport::Udp | Transport::Internal => "",
+            Transport::Tcp => ";transport=tcp",
+            Transport::Tls => ";transport=tls",
+            Transport::Ws | Transport::Wss => ";transport=ws",
+        };
+        Some(format!("<sip:{user}{}{transport};lr>", listener.sent_by))
+    }
+
+    /// The Record-Route line for one side of us; none for the user agents inside.
+    pub(crate) fn record_route(&self, flow: &Flow) -> Option<String> {
+        let key = self.keys.token.first()?;
+        let token = match self.listener(flow.listener)?.zone {
+            Zone::Core => None,
+            Zone::Access | Zone::Peer => Some(Token { flow: *flow, account: None }.seal(key)),
+        };
+        self.own_uri(flow, token.as_deref())
+    }
+}
+
+/// Methods whose first request may make a dialog, so that later ones must come back through us.
+pub(crate) const fn may_make_dialog(method: Method) -> bool {
+    matches!(method, Method::Invite | Method::Subscribe | Method::Refer | Method::Notify)
+}
+
+fn address_of(uri: &Uri<'_>) -> Option<SocketAddr> {
+    Some(SocketAddr::new(uri.address()?, uri.port.unwrap_or(5060)))
+}

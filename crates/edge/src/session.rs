@@ -1,0 +1,35 @@
+//! Session-ID for endpoints that send none (RFC 7989 §7): derived, so that no state is needed and every node says
+//! the same.
+
+use cusax_event::SessionId as Uuid;
+use cusax_sip::session_id::SessionId;
+use cusax_sip::{Message, Name};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+/// The UUID of an endpoint that sends none: the same in all its requests and responses of one dialog.
+#[must_use]
+pub(crate) fn derive(key: &[u8; 32], call_id: &str, tag: &str) -> Option<Uuid> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
+    mac.update(b"cusax session 1");
+    mac.update(&(call_id.len() as u64).to_be_bytes());
+    mac.update(call_id.as_bytes());
+    mac.update(tag.as_bytes());
+    let digest = mac.finalize().into_bytes();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    // RFC 7989 §4.1: a UUID as RFC 4122 makes them; version 5 is the one that is derived.
+    bytes[6] = bytes[6] & 0x0f | 0x50;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    Uuid::new(bytes)
+}
+
+/// What a message's sender says, or what is said for it; true where it must be inserted.
+#[must_use]
+pub(crate) fn of(key: &[u8; 32], message: &Message, peer: Option<Uuid>) -> (SessionId, bool) {
+    if let Some(said) = message.first(Name::SessionId).and_then(SessionId::parse).filter(|said| said.local.is_some()) {
+        return (said, false);
+    }
+    let tag = if message.is_request() { message.from_tag() } else { message.to_tag() };
+    (SessionId { local: derive(key, message.call_id(), tag), remote: peer }, true)
+}
