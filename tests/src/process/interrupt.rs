@@ -1,0 +1,62 @@
+//! What happens to the children when this program is told to stop.
+
+use std::process::exit;
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+use tokio::sync::Notify;
+
+use super::group;
+
+static GUARD: Once = Once::new();
+static CALLER_ENDS: AtomicBool = AtomicBool::new(false);
+static TOLD: Notify = Notify::const_new();
+
+/// From the first child on, a signal that would end this program ends the children first.
+pub(super) fn guard() {
+    GUARD.call_once(|| {
+        let watch = thread::Builder::new().name("interrupt".to_owned()).spawn(watch);
+        assert!(watch.is_ok(), "no thread to watch for signals: {watch:?}");
+    });
+}
+
+/// Waits until this program is told to stop (SIGINT, SIGTERM, SIGHUP).
+///
+/// Who waits here ends the children in good order, by dropping them; a second signal ends everything at once.
+pub async fn interrupted() {
+    guard();
+    CALLER_ENDS.store(true, Ordering::SeqCst);
+    TOLD.notified().await;
+}
+
+#[expect(clippy::expect_used, reason = "without it, an interrupted test would leave servers running")]
+fn watch() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime of one thread can be made");
+    runtime.block_on(async {
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let [mut interrupt, mut terminate, mut hangup] =
+            kinds.map(|kind| signal(kind).expect("these signals can be caught"));
+        let mut told = false;
+        loop {
+            let number = next(&mut interrupt, &mut terminate, &mut hangup).await;
+            if told || !CALLER_ENDS.load(Ordering::SeqCst) {
+                group::end_all();
+                exit(128 + number);
+            }
+            told = true;
+            TOLD.notify_one();
+        }
+    });
+}
+
+/// The number of the next signal.
+async fn next(interrupt: &mut Stream, terminate: &mut Stream, hangup: &mut Stream) -> i32 {
+    tokio::select! {
+        _ = interrupt.recv() => SignalKind::interrupt().as_raw_value(),
+        _ = terminate.recv() => SignalKind::terminate().as_raw_value(),
+        _ = hangup.recv() => SignalKind::hangup().as_raw_value(),
+    }
+}

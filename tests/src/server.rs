@@ -1,0 +1,30 @@
+//! Real servers as children, with the files of `deploy/`.
+
+mod cusax;
+mod kamailio;
+mod prosody;
+mod sipp;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use cusax::{Cusax, Settings};
+pub use kamailio::Kamailio;
+pub use prosody::Prosody;
+pub use sipp::Gateway;
+
+/// How long a server may take to start; a machine that compiles beside it is slow.
+const START: Duration = Duration::from_secs(30);
+
+/// The domain of all of them.
+pub const DOMAIN: &str = "example.com";
+/// The MUC service, and the conferences' SIP domain.
+pub const ROOMS: &str = "conference.example.com";
+/// The component.
+pub const COMPONENT: &str = "cusax.example.com";
+
+/// The root of the source tree that this was built from.
+#[must_use]
+pub fn source_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}

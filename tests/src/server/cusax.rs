@@ -1,0 +1,223 @@
+//! cusax itself: its configuration between the other servers, its commands, and the running service.
+
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use super::{COMPONENT, DOMAIN, ROOMS, START};
+use crate::ports::Port;
+use crate::process::{Process, Ready};
+use crate::scratch::Scratch;
+
+/// RTP and RTCP for this many halves of ports; each RTP port is shared by many legs.
+const MEDIA_PORTS: u16 = 32;
+const SECRET: &str = "a secret of the try-out and the tests";
+
+/// Where cusax listens, and where the servers are that it works with.
+#[derive(Debug)]
+pub struct Settings {
+    /// The SIP listener for phones, UDP and TCP.
+    pub access: Port,
+    /// The SIP listener for the existing SIP server, UDP.
+    pub core: Port,
+    /// `/metrics`, `/readyz`, `/v1`.
+    pub http: Port,
+    /// RTP and RTCP.
+    pub media: Vec<Port>,
+    /// The existing SIP server.
+    pub sip_server: SocketAddr,
+    /// The XMPP server's component port.
+    pub component: SocketAddr,
+    /// The XMPP server's port for clients.
+    pub clients: SocketAddr,
+    /// More TOML, at the end of the file: whole tables.
+    pub more: String,
+}
+
+impl Settings {
+    /// Claims its own ports; the other servers' are claimed already.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub fn claim(sip_server: SocketAddr, component: SocketAddr, clients: SocketAddr) -> Result<Self> {
+        Ok(Self {
+            access: Port::free()?,
+            core: Port::free()?,
+            http: Port::free()?,
+            media: Port::row(MEDIA_PORTS)?,
+            sip_server,
+            component,
+            clients,
+            more: String::new(),
+        })
+    }
+
+    /// The configuration file; relative names in it are in its own directory.
+    #[must_use]
+    pub fn toml(&self) -> String {
+        let Self { access, core, http, media, sip_server, component, clients, more } = self;
+        let (access, core, http) = (access.address(), core.address(), http.address());
+        let (first, last) = (media.first().map_or(0, Port::number), media.last().map_or(0, Port::number));
+        format!(
+            r#"[service]
+domain = "{DOMAIN}"
+node = "edge-1"
+
+[directory]
+url = "sqlite:cusax.db"
+state = "cusax-state.db"
+
+[[sip.listener]]
+address = "udp:{access}"
+zone = "access"
+[[sip.listener]]
+address = "udp:{core}"
+zone = "core"
+[sip.core]
+targets = ["sip:{sip_server}"]
+
+[numbers]
+country = "US"
+policy = {{ on-net = "allow", national = "allow", premium = "text", international = "block" }}
+message = true
+
+[xmpp]
+server = "{component}"
+clients = "{clients}"
+component = "{COMPONENT}"
+secret_file = "component.secret"
+
+[[conference]]
+domain = "{ROOMS}"
+rooms = "{ROOMS}"
+
+[media]
+ports = "{first}-{last}"
+
+[http]
+listen = "{http}"
+
+[telemetry]
+log = "json"
+{more}"#
+        )
+    }
+}
+
+/// An installed cusax: binary, configuration, files.
+#[derive(Debug)]
+pub struct Cusax {
+    binary: PathBuf,
+    dir: PathBuf,
+    settings: Settings,
+}
+
+impl Cusax {
+    /// Writes configuration and component secret into a directory of their own.
+    ///
+    /// # Errors
+    /// When the binary has not been built, or files cannot be written.
+    pub fn install(scratch: &Scratch, settings: Settings) -> Result<Self> {
+        let binary = binary()?;
+        let dir = scratch.directory("cusax")?;
+        fs::write(dir.join("cusax.toml"), settings.toml()).context("cusax.toml could not be written")?;
+        let secret = dir.join("component.secret");
+        fs::write(&secret, format!("{SECRET}\n")).context("the component's secret could not be written")?;
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))
+            .context("the component's secret could not be protected")?;
+        Ok(Self { binary, dir, settings })
+    }
+
+    /// What it was installed with.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The directory of its files.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The database of accounts; there once an account has been made.
+    #[must_use]
+    pub fn directory(&self) -> PathBuf {
+        self.dir.join("cusax.db")
+    }
+
+    /// The file with the component's secret.
+    #[must_use]
+    pub fn secret_file(&self) -> PathBuf {
+        self.dir.join("component.secret")
+    }
+
+    /// A command of cusax with this configuration, not yet run.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).args(["--config", "cusax.toml"]).current_dir(&self.dir);
+        command
+    }
+
+    /// Makes an account; `more` are further arguments of `cusax account add`.
+    ///
+    /// # Errors
+    /// When the command fails, with what it said.
+    pub fn add_account(&self, user: &str, password: &str, more: &[&str]) -> Result<()> {
+        let mut command = self.command(&["account", "add", &format!("{user}@{DOMAIN}"), "--password-stdin"]);
+        command.args(more);
+        let output = feed(&mut command, password)?;
+        if !output.status.success() {
+            bail!("cusax account add {user} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(())
+    }
+
+    /// Runs the service until the process is dropped; ready when `/readyz` says so.
+    ///
+    /// # Errors
+    /// When it does not become ready, with the end of its log.
+    pub async fn serve(&mut self) -> Result<Process> {
+        let Settings { access, core, http, media, .. } = &mut self.settings;
+        for port in [access, core].into_iter().chain(media) {
+            port.release();
+        }
+        let http = http.release();
+        let mut process = Process::start("cusax", self.command(&["serve"]), self.dir.clone())?;
+        process.ready(Ready::Http(http, "/readyz"), START).await?;
+        Ok(process)
+    }
+}
+
+/// The binary: `CUSAX_BIN`, or what was built into the same target directory as the running program.
+fn binary() -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os("CUSAX_BIN") {
+        return Ok(named.into());
+    }
+    let this = std::env::current_exe().context("the path of this program is unknown")?;
+    this.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join("cusax"))
+        .find(|file| file.is_file())
+        .context("the cusax binary is not built: cargo build -p cusax")
+}
+
+fn feed(command: &mut Command, input: &str) -> Result<Output> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cusax could not be run")?;
+    if let Some(mut stdin) = child.stdin.take() {
+        writeln!(stdin, "{input}").context("cusax did not read its input")?;
+    }
+    child.wait_with_output().context("cusax did not end")
+}

@@ -1,0 +1,80 @@
+//! Kamailio: the existing SIP server, registrar and proxy behind the edge.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::{DOMAIN, START, source_root};
+use crate::interop::{KAMAILIO, Program};
+use crate::ports::Port;
+use crate::process::{Process, Ready};
+use crate::scratch::Scratch;
+
+const KAMCMD: Program = Program { name: "kamcmd", package: "kamailio" };
+
+/// A running Kamailio with `deploy/kamailio/kamailio.cfg`.
+#[derive(Debug)]
+pub struct Kamailio {
+    process: Process,
+    port: Port,
+    control: PathBuf,
+}
+
+impl Kamailio {
+    /// Starts one on `port` that believes `edge` and `gateway` only.
+    ///
+    /// # Errors
+    /// When it is not installed or does not start.
+    pub async fn start(scratch: &Scratch, mut port: Port, edge: SocketAddr, gateway: SocketAddr) -> Result<Self> {
+        let program = KAMAILIO.find()?;
+        let dir = scratch.directory("kamailio")?;
+        let address = port.release();
+        let mut command = Command::new(program);
+        command
+            .arg("-f")
+            .arg(source_root().join("deploy/kamailio/kamailio.cfg"))
+            .args(["-DD", "-E", "-m", "16", "-M", "4", "-Y"])
+            .arg(&dir)
+            .arg("-w")
+            .arg(&dir)
+            .args(["-A", &format!("LISTEN=udp:{address}")])
+            .args(["-A", &format!("DOMAIN=\"{DOMAIN}\"")])
+            .args(["-A", &format!("EDGE=\"{edge}\"")])
+            .args(["-A", &format!("GATEWAY=\"{gateway}\"")]);
+        let control = dir.join("kamailio_ctl");
+        let mut process = Process::start("kamailio", command, dir)?;
+        process.ready(Ready::Udp(address), START).await?;
+        Ok(Self { process, port, control })
+    }
+
+    /// Where it takes SIP over UDP.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.port.address()
+    }
+
+    /// The bindings that it has stored, as `kamcmd ul.dump` prints them.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn bindings(&self) -> Result<String> {
+        let output = Command::new(KAMCMD.find()?)
+            .arg("-s")
+            .arg(format!("unixs:{}", self.control.display()))
+            .arg("ul.dump")
+            .output()
+            .context("kamcmd could not be run")?;
+        if !output.status.success() {
+            bail!("kamcmd: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+}
