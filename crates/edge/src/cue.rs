@@ -91,12 +91,29 @@ impl VirtualUas {
                     self.end(&key, now);
                 }
             }
-            method => {
+            method @ (Method::Invite
+            | Method::Ack
+            | Method::Bye
+            | Method::Register
+            | Method::Options
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Publish
+            | Method::Message
+            | Method::Refer
+            | Method::Update
+            | Method::Prack
+            | Method::Info
+            | Method::Other) => {
                 let known = self.early.get(&key).is_some_and(|early| early.tag == message.to_tag());
-                let status = match method {
-                    _ if !known => 481,
-                    Method::Prack | Method::Update | Method::Info | Method::Bye | Method::Options => 200,
-                    _ => 405,
+                let taken =
+                    matches!(method, Method::Prack | Method::Update | Method::Info | Method::Bye | Method::Options);
+                let status = if !known {
+                    481
+                } else if taken {
+                    200
+                } else {
+                    405
                 };
                 self.answer(server, &message, status, now);
                 if known && method == Method::Bye {

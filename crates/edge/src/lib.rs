@@ -9,8 +9,10 @@
 mod account;
 mod auth;
 pub mod call_info;
+mod charge;
 pub mod config;
 mod cue;
+mod identity;
 mod privacy;
 mod request;
 mod response;
@@ -21,6 +23,7 @@ mod token;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -55,6 +58,10 @@ pub struct Headline {
 
 /// What the edge wants done or known.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an output is moved once; a box would cost an allocation for each message"
+)]
 pub enum Output {
     /// Bytes to send.
     Transmit(Transmit),
@@ -217,7 +224,7 @@ impl Edge {
             match output {
                 proxy::Output::Transmit { transmit, again } => self.transmit(transmit, again, now),
                 proxy::Output::Request { context, message, flow } => self.request(context, message, flow, now),
-                proxy::Output::Ack { message, flow } => self.acknowledge(message, flow, now),
+                proxy::Output::Ack { message, flow } => self.acknowledge(&message, flow, now),
                 proxy::Output::Response { context, message, flow } => self.response(context, message, flow, now),
                 proxy::Output::Answered { context, status, duration } => self.answered(context, status, duration),
                 proxy::Output::BranchFailed { context, flow, timer } => self.branch_failed(context, &flow, timer),
@@ -247,18 +254,18 @@ impl Edge {
     }
 
     /// Forwards an ACK to a 2xx (RFC 3261 §16.11); one that goes nowhere is dropped, for an ACK has no answer.
-    fn acknowledge(&mut self, message: std::sync::Arc<Message>, flow: Flow, now: Instant) {
+    fn acknowledge(&mut self, message: &Arc<Message>, flow: Flow, now: Instant) {
         if message.max_forwards() == Some(0) {
             return self.drop(DropReason::MaxForwards, &flow, "ACK ran out of Max-Forwards");
         }
-        let found = route::preprocess(&self.config, &message, &flow)
-            .and_then(|route| Ok((self.config.target(&message, self.origin_of(&flow), &route, None)?, route.own)));
+        let found = route::preprocess(&self.config, message, &flow)
+            .and_then(|route| Ok((self.config.target(message, self.origin_of(&flow), &route, None)?, route.own)));
         let Ok((target, own)) = found else {
             return self.drop(DropReason::Flow, &flow, "ACK has no route");
         };
-        let mut edit = Edit::new(std::sync::Arc::clone(&message));
+        let mut edit = Edit::new(Arc::clone(message));
         edit.pop(cusax_sip::Name::Route, own);
-        let (id, missing) = session::of(&self.config.keys.session, &message, None);
+        let (id, missing) = session::of(&self.config.keys.session, message, None);
         if missing {
             edit.append("Session-ID", &id.to_string());
         }

@@ -4,11 +4,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use cusax_event::sip::{
-    Auth as AuthEvent, AuthResult, CallInfo, CallInfoAction, CallInfoReason, Classified, Cue, CueKind, NumberClass,
-};
+use cusax_event::sip::{Auth as AuthEvent, AuthResult, NumberClass};
 use cusax_event::{Correlation, Event, Identity};
-use cusax_numbering::{Classification, Dialled};
+use cusax_numbering::Classification;
 use cusax_sip::proxy::{ContextId, Hop};
 use cusax_sip::validate::request_defect;
 use cusax_sip::value::quote;
@@ -16,11 +14,9 @@ use cusax_sip::{Compose, Edit, Flow, Message, Method, Name, Scheme};
 
 use crate::account::{Account, AccountKey};
 use crate::auth::{self, Auth, Checked};
-use crate::config::{Action, Forged, Reach, Zone};
-use crate::privacy::{self, Privacy};
+use crate::config::{Action, Zone};
 use crate::route::{self, NoRoute, Origin, Route, Target};
-use crate::token::Token;
-use crate::{Edge, Headline, Output, call_info, cue, session, story};
+use crate::{Edge, Output, cue, identity, session, story};
 
 /// A request on its way, and later what its responses need to know of it.
 pub(crate) struct Request {
@@ -51,7 +47,7 @@ impl Request {
         self.message.method() == Method::Invite && self.message.to_tag().is_empty()
     }
 
-    fn is_emergency(&self) -> bool {
+    pub(crate) fn is_emergency(&self) -> bool {
         self.number.class == Some(NumberClass::Emergency)
     }
 }
@@ -128,7 +124,7 @@ impl Edge {
         let domain = &self.config.domain;
         match request.origin {
             Origin::Access if self.config.challenge => {
-                let foreign = !self.from_is_ours(message);
+                let foreign = !self.has_own_from(message);
                 let exempt = auth::is_exempt(message.method()) || request.is_emergency() || foreign;
                 match Auth::claimed(message, domain) {
                     Some(key) => Ok(Some(key)),
@@ -137,17 +133,9 @@ impl Edge {
                 }
             }
             // Many cores are back-to-back user agents whose second leg is a new call: whom they assert, they vouch for.
-            Origin::Core => Ok(asserted(message, domain)),
+            Origin::Core => Ok(identity::asserted(message, domain)),
             Origin::Access | Origin::Peer { .. } | Origin::Inside => Ok(None),
         }
-    }
-
-    /// The user part that looks like a number and could be an account's.
-    fn own_user(&self, request: &Request) -> Option<String> {
-        request.number.class.filter(|class| *class != NumberClass::Emergency)?;
-        let uri = request.message.request_uri()?;
-        let ours = self.config.is_own_domain(uri.host) || self.config.is_us(&uri);
-        (ours && request.is_initial_invite()).then(|| uri.user_unescaped().into_owned())
     }
 
     /// Goes on once the accounts are known.
@@ -184,31 +172,6 @@ impl Edge {
             Origin::Access | Origin::Peer { .. } | Origin::Inside => {}
         }
         self.dispatch(id, request, now);
-    }
-
-    /// A From of our domain must be the account's; one of another domain may reach users only, where that is open.
-    fn check_identity(&self, request: &Request) -> Result<(), (u16, &'static str)> {
-        let message = &request.message;
-        let from = message.address(Name::From).and_then(|from| from.uri());
-        let Some(from) = from else { return Err((400, "Malformed From")) };
-        if auth::is_exempt(message.method()) || request.is_emergency() || from.host_is("anonymous.invalid") {
-            return Ok(());
-        }
-        if !self.config.is_own_domain(from.host) {
-            let to_user = message.request_uri().is_some_and(|uri| self.config.is_own_domain(uri.host));
-            let allowed = self.config.federation && to_user && request.number.class.is_none();
-            return if allowed { Ok(()) } else { Err((403, "From is of another domain")) };
-        }
-        let owns = |name| {
-            let user = message.address(name).and_then(|address| address.uri()).map(|uri| uri.user_unescaped());
-            let account = request.caller.as_ref();
-            account.zip(user).is_some_and(|(account, user)| account.owns(&user))
-        };
-        // In a dialog that the other side began, From is ours all the same: the account's address as it was called.
-        if owns(Name::From) && (message.method() != Method::Register || owns(Name::To)) {
-            return Ok(());
-        }
-        Err((403, "From is not the account's"))
     }
 
     fn dispatch(&mut self, id: ContextId, mut request: Request, now: Instant) {
@@ -277,164 +240,6 @@ impl Edge {
         Hop { flow, edit, sent_by, minor }
     }
 
-    /// Takes away what only trusted elements may say (RFC 3325 §5, RFC 7081 §3.5).
-    fn clean(&mut self, request: &Request, edit: &mut Edit) -> Result<(), &'static str> {
-        let untrusted = matches!(request.origin, Origin::Access | Origin::Peer { trusted: false });
-        if request.origin == Origin::Access {
-            for name in [
-                Name::PAssertedIdentity,
-                Name::PAccessNetworkInfo,
-                Name::PChargingVector,
-                Name::PChargingFunctionAddresses,
-                Name::RemotePartyId,
-                Name::AlertInfo,
-                Name::Path,
-                Name::ServiceRoute,
-            ] {
-                edit.remove_all(name);
-            }
-        }
-        if untrusted && call_info::has_impp(&request.message) {
-            let reject = self.config.caller.forged == Forged::Reject && request.origin == Origin::Access;
-            if reject {
-                self.tell_call_info(request, CallInfoAction::Rejected, CallInfoReason::Forged);
-                return Err("Call-Info with purpose=impp is not the caller's to send");
-            }
-            let gone = call_info::strip(edit);
-            for _ in 0..gone {
-                self.tell_call_info(request, CallInfoAction::Stripped, CallInfoReason::Forged);
-            }
-        }
-        if request.verified {
-            let realm = self.config.domain.clone();
-            let name = auth::header_of(request.message.method());
-            edit.remove_values(name, |_, value| {
-                cusax_sip::digest::Credentials::parse(value).is_some_and(|found| found.realm == realm)
-            });
-        }
-        Ok(())
-    }
-
-    /// Says who calls, to those who may know it: Session-ID, P-Asserted-Identity, Call-Info.
-    fn identify(&mut self, request: &Request, target: &Target, edit: &mut Edit) {
-        let message = &request.message;
-        let (id, missing) = session::of(&self.config.keys.session, message, None);
-        if missing {
-            edit.append("Session-ID", &id.to_string());
-        }
-        let private = privacy::of(message);
-        if target.zone == Some(Zone::Access) && privacy::hides_identity(message) {
-            edit.remove_all(Name::PAssertedIdentity);
-        }
-        if message.method() == Method::Register {
-            return self.add_path(request, target, edit);
-        }
-        if let Some(account) = request.caller.as_ref().filter(|_| request.verified) {
-            let trusted = target.zone != Some(Zone::Access);
-            if trusted && message.method() != Method::Ack {
-                let user = cusax_sip::uri::escape_user(&account.user);
-                edit.append("P-Asserted-Identity", &format!("<sip:{user}@{}>", self.config.domain));
-                edit.remove_all(Name::PPreferredIdentity);
-            }
-        }
-        let carries = matches!(message.method(), Method::Invite | Method::Update | Method::Message);
-        if !carries {
-            return;
-        }
-        let kept = call_info::has_impp(message) && !matches!(request.origin, Origin::Access | Origin::Peer { .. });
-        if kept {
-            return self.tell_call_info(request, CallInfoAction::Kept, CallInfoReason::Trusted);
-        }
-        let reach = self.config.caller.egress;
-        let to = message.address(Name::To).and_then(|to| to.uri());
-        let own = to.is_some_and(|to| self.config.is_own_domain(to.host) || self.config.is_conference(to.host));
-        let visible = self.config.caller.insert && (reach == Reach::All || (reach == Reach::OwnDomain && own));
-        let jid = request.caller.as_ref().map(|account| account.jid.as_deref());
-        let (action, reason) = match (private, jid) {
-            (Privacy::Asked, _) => (CallInfoAction::Skipped, CallInfoReason::Privacy),
-            (Privacy::Anonymous, _) => (CallInfoAction::Skipped, CallInfoReason::Anonymous),
-            (Privacy::Open, None) => (CallInfoAction::Skipped, CallInfoReason::Untrusted),
-            (Privacy::Open, Some(None)) => (CallInfoAction::Skipped, CallInfoReason::NoBinding),
-            (Privacy::Open, Some(Some(_))) if !visible => (CallInfoAction::Skipped, CallInfoReason::NotApplicable),
-            (Privacy::Open, Some(Some(jid))) => {
-                call_info::insert(edit, jid);
-                (CallInfoAction::Inserted, CallInfoReason::Trusted)
-            }
-        };
-        self.tell_call_info(request, action, reason);
-    }
-
-    /// Puts our Path on a registration, so that calls come back through this very flow (RFC 3327, RFC 5626 §5.1).
-    fn add_path(&self, request: &Request, target: &Target, edit: &mut Edit) {
-        let account = request.caller.as_ref().map(|account| account.id);
-        let Some(key) = self.config.keys.token.first() else { return };
-        let token = Token { flow: request.flow, account }.seal(key);
-        if let Some(path) = self.config.own_uri(&target.flow, Some(&token)) {
-            edit.push_above(Name::Path, &path);
-        }
-    }
-
-    /// Record-Route on both sides of us (§16.6 step 4; doubled where the zone changes).
-    fn record_route(&self, request: &Request, target: &Target, edit: &mut Edit) {
-        let message = &request.message;
-        if !route::may_make_dialog(message.method()) || !message.to_tag().is_empty() {
-            return;
-        }
-        for flow in [&request.flow, &target.flow] {
-            if let Some(line) = self.config.record_route(flow) {
-                edit.push_above(Name::RecordRoute, &line);
-            }
-        }
-    }
-
-    /// What the caller is told about charges before the call goes on (RFC 7081 §5).
-    fn charge(&mut self, request: &mut Request, target: &Target, id: ContextId, now: Instant) -> Action {
-        let Some(class) = request.number.class else { return Action::Allow };
-        if !request.is_initial_invite() || request.origin != Origin::Access {
-            return Action::Allow;
-        }
-        let number = request.number.e164.clone().unwrap_or_else(|| request.message.request_uri_text().to_owned());
-        let told = Identity::number(number.as_str());
-        let correlation = request.correlation.clone();
-        self.tell(Event::Classified(Classified { class, number: told.clone(), correlation: correlation.clone() }));
-        if target.zone.is_none() {
-            return Action::Allow;
-        }
-        let action = self.config.numbers.policy.get(&class).copied().unwrap_or(Action::Allow);
-        let caller = request
-            .caller
-            .as_ref()
-            .map(|account| Identity::uri(format!("sip:{}@{}", account.user, self.config.domain)));
-        let cue = |kind, this: &mut Self| {
-            let (number, caller, correlation) = (told.clone(), caller.clone(), correlation.clone());
-            this.tell(Event::Cue(Cue { kind, class, number, caller, correlation }));
-        };
-        match action {
-            Action::Allow => {}
-            Action::Block => cue(CueKind::Blocked, self),
-            Action::Text => {
-                request.cued = Some(class);
-                let text = cue::text(class, &number, &self.config.domain);
-                if self.cue_with_header(id, request, &text, now) {
-                    cue(CueKind::Header, self);
-                }
-                let jid = request.caller.as_ref().and_then(|account| account.jid.clone());
-                if let Some(to) = jid.filter(|_| self.config.numbers.message) {
-                    let session = correlation.session;
-                    self.outputs.push_back(Output::Headline(Headline {
-                        to,
-                        text,
-                        number: number.clone(),
-                        class,
-                        session,
-                    }));
-                    cue(CueKind::Message, self);
-                }
-            }
-        }
-        action
-    }
-
     /// Answers a request here with a failure.
     pub(crate) fn refuse(&mut self, id: ContextId, status: u16, reason: &str, headers: &[(&str, &str)], now: Instant) {
         let Some(message) = self.proxy.request(id).cloned() else { return };
@@ -463,31 +268,6 @@ impl Edge {
         self.refuse(id, 200, "OK", &[("Accept", "*/*"), ("Supported", "path, outbound")], now);
     }
 
-    fn classify(&self, message: &Message) -> Classification {
-        let Some(uri) = message.request_uri() else {
-            return Classification { class: None, e164: None, territory: None };
-        };
-        let urn = uri.scheme == Scheme::Other;
-        let scheme = match uri.scheme {
-            Scheme::Sip => cusax_numbering::Scheme::Sip,
-            Scheme::Sips => cusax_numbering::Scheme::Sips,
-            Scheme::Tel => cusax_numbering::Scheme::Tel,
-            Scheme::Other => cusax_numbering::Scheme::Urn,
-        };
-        if urn && !uri.text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("urn:")) {
-            return Classification { class: None, e164: None, territory: None };
-        }
-        let user_phone = uri.params.find("user").is_some_and(|user| user.eq_ignore_ascii_case("phone"));
-        let host = if self.config.is_us(&uri) { &self.config.domain } else { uri.host };
-        self.config.numbers.classifier.classify(&Dialled {
-            scheme,
-            user: uri.user.unwrap_or(""),
-            host,
-            user_phone,
-            phone_context: uri.params.find("phone-context"),
-        })
-    }
-
     pub(crate) fn origin_of(&self, flow: &Flow) -> Origin {
         if story::is_inside(flow) {
             return Origin::Inside;
@@ -499,11 +279,6 @@ impl Edge {
             (_, Some(peer)) => Origin::Peer { trusted: peer.trusted },
             (Some(Zone::Access | Zone::Peer) | None, None) => Origin::Access,
         }
-    }
-
-    fn from_is_ours(&self, message: &Message) -> bool {
-        let from = message.address(Name::From).and_then(|from| from.uri());
-        from.is_some_and(|from| self.config.is_own_domain(from.host) || from.host_is("anonymous.invalid"))
     }
 
     fn correlation(&self, message: &Message) -> Correlation {
@@ -528,23 +303,4 @@ impl Edge {
             correlation: request.correlation.clone(),
         })
     }
-
-    fn tell_call_info(&mut self, request: &Request, action: CallInfoAction, reason: CallInfoReason) {
-        let correlation = request.correlation.clone();
-        self.tell(Event::CallInfo(CallInfo { action, reason, correlation }));
-    }
-}
-
-/// The account that the core asserts by P-Asserted-Identity, if it is one of ours.
-fn asserted(message: &Message, domain: &str) -> Option<AccountKey> {
-    message.values(Name::PAssertedIdentity).find_map(|value| {
-        let uri = cusax_sip::Address::parse(value)?.uri()?;
-        match uri.scheme {
-            Scheme::Sip | Scheme::Sips if uri.host_is(domain) => {
-                Some(AccountKey::User(uri.user_unescaped().into_owned()))
-            }
-            Scheme::Tel => uri.user.map(|number| AccountKey::Number(number.to_owned())),
-            Scheme::Sip | Scheme::Sips | Scheme::Other => None,
-        }
-    })
 }

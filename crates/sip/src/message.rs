@@ -73,8 +73,9 @@ impl Message {
     ///
     /// # Errors
     /// Fails where there is no start line, no end of the header section, or more than the limits allow.
+    #[expect(clippy::needless_pass_by_value, reason = "a message keeps the buffer that it is given")]
     pub fn parse(bytes: Bytes) -> Result<Self, ParseError> {
-        scan(bytes)
+        scan(&bytes)
     }
 
     /// The bytes as received, from the start line to the end of the body.
@@ -309,8 +310,8 @@ impl Message {
     }
 }
 
-fn scan(bytes: Bytes) -> Result<Message, ParseError> {
-    let data: &[u8] = &bytes;
+fn scan(bytes: &Bytes) -> Result<Message, ParseError> {
+    let data: &[u8] = bytes;
     let refuse = |offset, reason| Err(ParseError { offset, reason });
     // RFC 3261 §7.5: empty lines before the start line are ignored.
     let leading = data.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
@@ -318,9 +319,8 @@ fn scan(bytes: Bytes) -> Result<Message, ParseError> {
         return refuse(leading, "no start line");
     };
     let line = trim(data, leading..line_end);
-    let (start, mut defect) = match start_line(data, line) {
-        Some(start) => start,
-        None => return refuse(leading, "not a SIP start line"),
+    let Some((start, mut defect)) = start_line(data, line) else {
+        return refuse(leading, "not a SIP start line");
     };
     let mut fields: Vec<Field> = Vec::with_capacity(24);
     let mut at = line_end + 1;
@@ -359,7 +359,7 @@ fn scan(bytes: Bytes) -> Result<Message, ParseError> {
         Message { start, fields, headers_end, body: body_start..data.len(), defect, stamp: None, bytes: bytes.clone() };
     if leading > 0 {
         // Spans count from the first byte of `bytes`; what precedes the start line is cut off by scanning again.
-        return scan(bytes.slice(leading..));
+        return scan(&bytes.slice(leading..));
     }
     match content_length(&message) {
         Ok(Some(length)) if body_start + length <= data.len() => message.body = body_start..body_start + length,

@@ -1,0 +1,99 @@
+//! What a dialled number is, and what its caller is told before the call goes on (RFC 7081 §5).
+
+use std::time::Instant;
+
+use cusax_event::sip::{Classified, Cue, CueKind};
+use cusax_event::{Event, Identity};
+use cusax_numbering::{Classification, Dialled};
+use cusax_sip::proxy::ContextId;
+use cusax_sip::{Message, Scheme};
+
+use cusax_event::sip::NumberClass;
+
+use crate::config::Action;
+use crate::request::Request;
+use crate::route::{Origin, Target};
+use crate::{Edge, Headline, Output, cue};
+
+impl Edge {
+    /// What the caller is told about charges before the call goes on (RFC 7081 §5).
+    pub(crate) fn charge(&mut self, request: &mut Request, target: &Target, id: ContextId, now: Instant) -> Action {
+        let Some(class) = request.number.class else { return Action::Allow };
+        if !request.is_initial_invite() || request.origin != Origin::Access {
+            return Action::Allow;
+        }
+        let number = request.number.e164.clone().unwrap_or_else(|| request.message.request_uri_text().to_owned());
+        let told = Identity::number(number.as_str());
+        let correlation = request.correlation.clone();
+        self.tell(Event::Classified(Classified { class, number: told.clone(), correlation: correlation.clone() }));
+        if target.zone.is_none() {
+            return Action::Allow;
+        }
+        let action = self.config.numbers.policy.get(&class).copied().unwrap_or(Action::Allow);
+        let caller = request
+            .caller
+            .as_ref()
+            .map(|account| Identity::uri(format!("sip:{}@{}", account.user, self.config.domain)));
+        let cue = |kind, this: &mut Self| {
+            let (number, caller, correlation) = (told.clone(), caller.clone(), correlation.clone());
+            this.tell(Event::Cue(Cue { kind, class, number, caller, correlation }));
+        };
+        match action {
+            Action::Allow => {}
+            Action::Block => cue(CueKind::Blocked, self),
+            Action::Text => {
+                request.cued = Some(class);
+                let text = cue::text(class, &number, &self.config.domain);
+                if self.cue_with_header(id, request, &text, now) {
+                    cue(CueKind::Header, self);
+                }
+                let jid = request.caller.as_ref().and_then(|account| account.jid.clone());
+                if let Some(to) = jid.filter(|_| self.config.numbers.message) {
+                    let session = correlation.session;
+                    self.outputs.push_back(Output::Headline(Headline {
+                        to,
+                        text,
+                        number: number.clone(),
+                        class,
+                        session,
+                    }));
+                    cue(CueKind::Message, self);
+                }
+            }
+        }
+        action
+    }
+
+    pub(crate) fn classify(&self, message: &Message) -> Classification {
+        let Some(uri) = message.request_uri() else {
+            return Classification { class: None, e164: None, territory: None };
+        };
+        let urn = uri.scheme == Scheme::Other;
+        let scheme = match uri.scheme {
+            Scheme::Sip => cusax_numbering::Scheme::Sip,
+            Scheme::Sips => cusax_numbering::Scheme::Sips,
+            Scheme::Tel => cusax_numbering::Scheme::Tel,
+            Scheme::Other => cusax_numbering::Scheme::Urn,
+        };
+        if urn && !uri.text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("urn:")) {
+            return Classification { class: None, e164: None, territory: None };
+        }
+        let user_phone = uri.params.find("user").is_some_and(|user| user.eq_ignore_ascii_case("phone"));
+        let host = if self.config.is_us(&uri) { &self.config.domain } else { uri.host };
+        self.config.numbers.classifier.classify(&Dialled {
+            scheme,
+            user: uri.user.unwrap_or(""),
+            host,
+            user_phone,
+            phone_context: uri.params.find("phone-context"),
+        })
+    }
+
+    /// The user part that looks like a number and could be an account's.
+    pub(crate) fn own_user(&self, request: &Request) -> Option<String> {
+        request.number.class.filter(|class| *class != NumberClass::Emergency)?;
+        let uri = request.message.request_uri()?;
+        let ours = self.config.is_own_domain(uri.host) || self.config.is_us(&uri);
+        (ours && request.is_initial_invite()).then(|| uri.user_unescaped().into_owned())
+    }
+}

@@ -1,0 +1,175 @@
+//! Who calls, as the edge lets others know it (RFC 3323, RFC 3325, RFC 7081 §3.5).
+
+use cusax_event::Event;
+use cusax_event::sip::{CallInfo, CallInfoAction, CallInfoReason};
+use cusax_sip::{Edit, Message, Method, Name, Scheme};
+
+use crate::account::AccountKey;
+use crate::auth;
+use crate::config::{Forged, Reach, Zone};
+use crate::privacy::{self, Privacy};
+use crate::request::Request;
+use crate::route::{self, Origin, Target};
+use crate::token::Token;
+use crate::{Edge, call_info, session};
+
+impl Edge {
+    /// A From of our domain must be the account's; one of another domain may reach users only, where that is open.
+    pub(crate) fn check_identity(&self, request: &Request) -> Result<(), (u16, &'static str)> {
+        let message = &request.message;
+        let from = message.address(Name::From).and_then(|from| from.uri());
+        let Some(from) = from else { return Err((400, "Malformed From")) };
+        if auth::is_exempt(message.method()) || request.is_emergency() || from.host_is("anonymous.invalid") {
+            return Ok(());
+        }
+        if !self.config.is_own_domain(from.host) {
+            let to_user = message.request_uri().is_some_and(|uri| self.config.is_own_domain(uri.host));
+            let allowed = self.config.federation && to_user && request.number.class.is_none();
+            return if allowed { Ok(()) } else { Err((403, "From is of another domain")) };
+        }
+        let owns = |name| {
+            let user = message.address(name).and_then(|address| address.uri()).map(|uri| uri.user_unescaped());
+            let account = request.caller.as_ref();
+            account.zip(user).is_some_and(|(account, user)| account.owns(&user))
+        };
+        // In a dialog that the other side began, From is ours all the same: the account's address as it was called.
+        if owns(Name::From) && (message.method() != Method::Register || owns(Name::To)) {
+            return Ok(());
+        }
+        Err((403, "From is not the account's"))
+    }
+
+    /// Takes away what only trusted elements may say (RFC 3325 §5, RFC 7081 §3.5).
+    pub(crate) fn clean(&mut self, request: &Request, edit: &mut Edit) -> Result<(), &'static str> {
+        let untrusted = matches!(request.origin, Origin::Access | Origin::Peer { trusted: false });
+        if request.origin == Origin::Access {
+            for name in [
+                Name::PAssertedIdentity,
+                Name::PAccessNetworkInfo,
+                Name::PChargingVector,
+                Name::PChargingFunctionAddresses,
+                Name::RemotePartyId,
+                Name::AlertInfo,
+                Name::Path,
+                Name::ServiceRoute,
+            ] {
+                edit.remove_all(name);
+            }
+        }
+        if untrusted && call_info::has_impp(&request.message) {
+            let reject = self.config.caller.forged == Forged::Reject && request.origin == Origin::Access;
+            if reject {
+                self.tell_call_info(request, CallInfoAction::Rejected, CallInfoReason::Forged);
+                return Err("Call-Info with purpose=impp is not the caller's to send");
+            }
+            let gone = call_info::strip(edit);
+            for _ in 0..gone {
+                self.tell_call_info(request, CallInfoAction::Stripped, CallInfoReason::Forged);
+            }
+        }
+        if request.verified {
+            let realm = self.config.domain.clone();
+            let name = auth::header_of(request.message.method());
+            edit.remove_values(name, |_, value| {
+                cusax_sip::digest::Credentials::parse(value).is_some_and(|found| found.realm == realm)
+            });
+        }
+        Ok(())
+    }
+
+    /// Says who calls, to those who may know it: Session-ID, P-Asserted-Identity, Call-Info.
+    pub(crate) fn identify(&mut self, request: &Request, target: &Target, edit: &mut Edit) {
+        let message = &request.message;
+        let (id, missing) = session::of(&self.config.keys.session, message, None);
+        if missing {
+            edit.append("Session-ID", &id.to_string());
+        }
+        let private = privacy::of(message);
+        if target.zone == Some(Zone::Access) && privacy::hides_identity(message) {
+            edit.remove_all(Name::PAssertedIdentity);
+        }
+        if message.method() == Method::Register {
+            return self.add_path(request, target, edit);
+        }
+        if let Some(account) = request.caller.as_ref().filter(|_| request.verified) {
+            let trusted = target.zone != Some(Zone::Access);
+            if trusted && message.method() != Method::Ack {
+                let user = cusax_sip::uri::escape_user(&account.user);
+                edit.append("P-Asserted-Identity", &format!("<sip:{user}@{}>", self.config.domain));
+                edit.remove_all(Name::PPreferredIdentity);
+            }
+        }
+        let carries = matches!(message.method(), Method::Invite | Method::Update | Method::Message);
+        if !carries {
+            return;
+        }
+        let kept = call_info::has_impp(message) && !matches!(request.origin, Origin::Access | Origin::Peer { .. });
+        if kept {
+            return self.tell_call_info(request, CallInfoAction::Kept, CallInfoReason::Trusted);
+        }
+        let reach = self.config.caller.egress;
+        let to = message.address(Name::To).and_then(|to| to.uri());
+        let own = to.is_some_and(|to| self.config.is_own_domain(to.host) || self.config.is_conference(to.host));
+        let visible = self.config.caller.insert && (reach == Reach::All || (reach == Reach::OwnDomain && own));
+        let jid = request.caller.as_ref().map(|account| account.jid.as_deref());
+        let (action, reason) = match (private, jid) {
+            (Privacy::Asked, _) => (CallInfoAction::Skipped, CallInfoReason::Privacy),
+            (Privacy::Anonymous, _) => (CallInfoAction::Skipped, CallInfoReason::Anonymous),
+            (Privacy::Open, None) => (CallInfoAction::Skipped, CallInfoReason::Untrusted),
+            (Privacy::Open, Some(None)) => (CallInfoAction::Skipped, CallInfoReason::NoBinding),
+            (Privacy::Open, Some(Some(_))) if !visible => (CallInfoAction::Skipped, CallInfoReason::NotApplicable),
+            (Privacy::Open, Some(Some(jid))) => {
+                call_info::insert(edit, jid);
+                (CallInfoAction::Inserted, CallInfoReason::Trusted)
+            }
+        };
+        self.tell_call_info(request, action, reason);
+    }
+
+    /// Puts our Path on a registration, so that calls come back through this very flow (RFC 3327, RFC 5626 §5.1).
+    fn add_path(&self, request: &Request, target: &Target, edit: &mut Edit) {
+        let account = request.caller.as_ref().map(|account| account.id);
+        let Some(key) = self.config.keys.token.first() else { return };
+        let token = Token { flow: request.flow, account }.seal(key);
+        if let Some(path) = self.config.own_uri(&target.flow, Some(&token)) {
+            edit.push_above(Name::Path, &path);
+        }
+    }
+
+    /// Record-Route on both sides of us (§16.6 step 4; doubled where the zone changes).
+    pub(crate) fn record_route(&self, request: &Request, target: &Target, edit: &mut Edit) {
+        let message = &request.message;
+        if !route::may_make_dialog(message.method()) || !message.to_tag().is_empty() {
+            return;
+        }
+        for flow in [&request.flow, &target.flow] {
+            if let Some(line) = self.config.record_route(flow) {
+                edit.push_above(Name::RecordRoute, &line);
+            }
+        }
+    }
+
+    fn tell_call_info(&mut self, request: &Request, action: CallInfoAction, reason: CallInfoReason) {
+        let correlation = request.correlation.clone();
+        self.tell(Event::CallInfo(CallInfo { action, reason, correlation }));
+    }
+
+    pub(crate) fn has_own_from(&self, message: &Message) -> bool {
+        let from = message.address(Name::From).and_then(|from| from.uri());
+        from.is_some_and(|from| self.config.is_own_domain(from.host) || from.host_is("anonymous.invalid"))
+    }
+}
+
+/// The account that the core asserts by P-Asserted-Identity, if it is one of ours.
+pub(crate) fn asserted(message: &Message, domain: &str) -> Option<AccountKey> {
+    message.values(Name::PAssertedIdentity).find_map(|value| {
+        let uri = cusax_sip::Address::parse(value)?.uri()?;
+        match uri.scheme {
+            Scheme::Sip | Scheme::Sips if uri.host_is(domain) => {
+                Some(AccountKey::User(uri.user_unescaped().into_owned()))
+            }
+            Scheme::Tel => uri.user.map(|number| AccountKey::Number(number.to_owned())),
+            Scheme::Sip | Scheme::Sips | Scheme::Other => None,
+        }
+    })
+}
