@@ -123,3 +123,27 @@ fn parse(text: &str, check_files: impl Fn(&Config, &Document<'_>) -> Vec<Finding
     findings.extend(check_files(&config, &document));
     if findings.is_empty() { Ok(config) } else { Err(findings) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mutilated_file_is_read_or_refused_with_its_place() {
+        let page = default::documented_default();
+        let lines = page.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>();
+        for (index, line) in lines.iter().enumerate() {
+            let half: String = line.chars().take(line.chars().count() / 2).collect();
+            for instead in ["", &half, "x = { y = [1, \"é"] {
+                let mut mutilated = lines.clone();
+                mutilated[index] = instead;
+                let text = mutilated.join("\n");
+                let Err(findings) = parse(&text, |_, _| Vec::new()) else { continue };
+                let refused = Refused::new("cusax.toml".to_owned(), &text, findings);
+                assert_ne!(refused.len(), 0, "{text}");
+                assert!(refused.places().all(|place| place.line <= lines.len()));
+                assert!(refused.render(false).contains("cusax.toml:"), "{text}");
+            }
+        }
+    }
+}

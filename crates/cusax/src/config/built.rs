@@ -84,7 +84,8 @@ fn transports(config: &Config, report: &mut Report<'_, '_>) {
     }
 }
 
-const fn is_built(transport: Transport) -> bool {
+/// Whether SIP runs over it in this version.
+pub(super) const fn is_built(transport: Transport) -> bool {
     match transport {
         Transport::Udp | Transport::Tcp => true,
         Transport::Tls | Transport::Ws | Transport::Wss => false,

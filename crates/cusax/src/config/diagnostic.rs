@@ -33,7 +33,7 @@ pub(crate) struct Refused {
 #[derive(Debug, Serialize)]
 pub(crate) struct Place<'a> {
     file: &'a str,
-    line: usize,
+    pub(crate) line: usize,
     column: usize,
     problem: &'a str,
     advice: Option<&'a str>,

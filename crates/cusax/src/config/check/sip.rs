@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::{Report, collide};
 use crate::config::Config;
 use crate::config::address::{Host, ListenerAddress, SipTarget, Transport};
+use crate::config::built::is_built;
 use crate::config::document::at;
 use crate::config::network::Network;
 use crate::config::sip::{Listener, Sip, Zone};
@@ -91,6 +92,18 @@ fn core(sip: &Sip, report: &mut Report<'_, '_>) {
             let advice = "write the address of the existing SIP server, such as \"sip:127.0.0.1:5080\"";
             report.refuse(place, format!("{target} is a listener of this edge: calls would go in a circle"), advice);
         }
+        let mut listeners = sip.listener.iter().filter(|listener| listener.zone == Zone::Core).peekable();
+        if is_built(transport_to(target))
+            && listeners.peek().is_some()
+            && !listeners.any(|listener| can_send(listener, target))
+        {
+            let (transport, example) = (transport_to(target), if is_ipv6(target) { "[::1]" } else { "127.0.0.1" });
+            let problem =
+                format!("{target} is reached over {transport}, and no core listener is of that kind and family");
+            let advice =
+                format!("add [[sip.listener]] with address = \"{transport}:{example}:5070\" and zone = \"core\"");
+            report.refuse(place, problem, advice);
+        }
     }
 }
 
@@ -137,12 +150,30 @@ fn algorithms(sip: &Sip, report: &mut Report<'_, '_>) {
 
 fn leads_to(target: &SipTarget, listener: &Listener) -> bool {
     let Host::Address(address) = target.host else { return false };
-    let transport = match (target.secure, target.transport) {
-        (true, _) => Transport::Tls,
-        (false, transport) => transport.unwrap_or(Transport::Udp),
-    };
+    let transport = transport_to(target);
     let socket = SocketAddr::new(address, target.port.unwrap_or(if transport.is_secure() { 5061 } else { 5060 }));
     is_udp(transport) == is_udp(listener.address.transport) && collide(socket, listener.address.socket)
+}
+
+/// Whether what is sent to the target can leave from the listener; what DNS will say of a name is not known here.
+fn can_send(listener: &Listener, target: &SipTarget) -> bool {
+    let ListenerAddress { transport, socket } = listener.address;
+    match target.host {
+        Host::Address(address) => transport == transport_to(target) && socket.is_ipv4() == address.is_ipv4(),
+        Host::Name(_) => target.transport.is_none() && !target.secure || transport == transport_to(target),
+    }
+}
+
+/// RFC 3263 §4.1, for a target that is an address.
+fn transport_to(target: &SipTarget) -> Transport {
+    match (target.secure, target.transport) {
+        (true, _) => Transport::Tls,
+        (false, transport) => transport.unwrap_or(Transport::Udp),
+    }
+}
+
+fn is_ipv6(target: &SipTarget) -> bool {
+    matches!(target.host, Host::Address(std::net::IpAddr::V6(_)))
 }
 
 fn is_udp(transport: Transport) -> bool {
