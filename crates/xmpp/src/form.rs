@@ -12,8 +12,8 @@ impl<'a> Form<'a> {
     /// Finds the form of this `FORM_TYPE` among an element's children.
     #[must_use]
     pub fn of(parent: &'a Element, form_type: &str) -> Option<Self> {
-        let forms = parent.children().filter(|child| child.is(ns::DATA, "x")).map(Self);
-        forms.into_iter().find(|form| form.value("FORM_TYPE").as_deref() == Some(form_type))
+        let mut forms = parent.children().filter(|child| child.is(ns::DATA, "x")).map(Self);
+        forms.find(|form| form.value("FORM_TYPE").as_deref() == Some(form_type))
     }
 
     /// The first value of a field; `None` where it is missing or empty.

@@ -1,4 +1,8 @@
 //! XMPP without IO: stream, component protocol, client stream, stanzas and the view of a MUC room.
+//!
+//! Bytes become [`Element`]s in [`stream`], within bounds and without what XMPP forbids. [`component`] keeps one
+//! XEP-0114 stream up, [`client`] logs one user in, and [`muc::Room`] is what the focus knows of one room. Each is a
+//! core: inputs with the time, `poll_output`, `poll_timeout`.
 
 #![forbid(unsafe_code)]
 

@@ -1,15 +1,17 @@
 //! A service gone mad: nothing that it sends, in any order, makes the view panic, ask without end or lose its bounds.
 
+use std::sync::LazyLock;
+
 use cusax_xmpp::muc::{Link, Output};
 use proptest::prelude::*;
 
 use crate::service::{EJABBERD, PROSODY, Service, parse};
 
-fn stanzas() -> Vec<cusax_xmpp::Element> {
+static STANZAS: LazyLock<Vec<cusax_xmpp::Element>> = LazyLock::new(|| {
     let received = [PROSODY, EJABBERD].map(|log| log.lines().filter_map(|line| line.strip_prefix("COMP << ")));
     let lines = received.into_iter().flatten().filter(|line| line.starts_with('<') && !line.starts_with("<?"));
     lines.filter(|line| !line.starts_with("<stream") && !line.starts_with("</")).flat_map(parse).collect()
-}
+});
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
@@ -18,7 +20,7 @@ proptest! {
         order in proptest::collection::vec((any::<proptest::sample::Index>(), 0..8u8), 1..200),
         answers in any::<bool>(),
     ) {
-        let all = stanzas();
+        let all = &*STANZAS;
         let mut service = Service::new(PROSODY);
         service.silent = !answers;
         service.settle();
