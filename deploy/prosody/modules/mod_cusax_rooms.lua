@@ -4,13 +4,14 @@
 --     modules_enabled = { "cusax_rooms" }
 --     cusax_conference_domain = "conference.example.com"   -- as in cusax.toml; default: the host itself
 
-local jid_node = require "util.jid".node;
+local jid = require "util.jid";
 
 local conference_domain = module:get_option_string("cusax_conference_domain", module.host);
 
--- RFC 3261 §25.1, user: every byte that is neither unreserved nor user-unreserved is escaped.
+-- The room's name as people write it (XEP-0106), in the escapes of a SIP user part: RFC 3261 §25.1 lets unreserved and
+-- user-unreserved bytes stand.
 local function sip_user(node)
-	return (node:gsub("[^%w%-_%.!~%*'%(%)&=%+%$,;%?/]", function (byte)
+	return (jid.unescape(node):gsub("[^%w%-_%.!~%*'%(%)&=%+%$,;%?/]", function (byte)
 		return ("%%%02X"):format(byte:byte());
 	end));
 end
@@ -21,5 +22,5 @@ module:hook("muc-disco#info", function (event)
 		type = "text-single";
 		label = "SIP URI of the audio and video conference";
 	});
-	event.formdata["audio-video-uri"] = "sip:" .. sip_user(jid_node(event.room.jid)) .. "@" .. conference_domain;
+	event.formdata["audio-video-uri"] = "sip:" .. sip_user(jid.node(event.room.jid)) .. "@" .. conference_domain;
 end);
