@@ -92,6 +92,9 @@ const PENDING: usize = 256;
 /// How long after losing our place, or failing to reconcile, we try again.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// The least time between two reconciles, whatever a room's owner does to its configuration.
+const PAUSE: Duration = Duration::from_millis(250);
+
 enum State {
     /// Entering, or entering again to reconcile.
     Entering(Entry),
@@ -114,6 +117,8 @@ pub struct Room {
     ready: bool,
     /// Something changed that only entering again shows.
     stale: bool,
+    /// No reconcile before.
+    rested: Instant,
     sweep: u32,
     repairs: u32,
     occupants: Occupants,
@@ -137,6 +142,7 @@ impl Room {
             state: State::Offline,
             ready: false,
             stale: false,
+            rested: now,
             sweep: 0,
             repairs: 0,
             occupants: Occupants::default(),
@@ -180,6 +186,7 @@ impl Room {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
             State::Entering(entry) => Some(entry.deadline()),
+            State::Live(_) if self.stale => Some(self.rested),
             State::Live(ping) => Some(ping.due()),
             State::Blind(due) => Some(*due),
             State::Offline | State::Over => None,
@@ -193,6 +200,7 @@ impl Room {
         }
         match &mut self.state {
             State::Entering(_) => self.fail(super::Failure::Timeout, None, now),
+            State::Live(_) if self.stale => self.enter(now),
             State::Live(ping) => {
                 if let Some(id) = ping.beat(&mut self.seed, now) {
                     self.ping_self(&id);

@@ -89,7 +89,7 @@ struct Wire(TcpStream);
 impl Wire {
     fn open(port: u16) -> Option<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
         stream.set_nodelay(true).unwrap();
         Some(Self(stream))
     }
@@ -208,6 +208,16 @@ impl World {
             }
         }
         self.component.handle_timeout(now());
+        if let Some(room) = &mut self.room {
+            room.handle_timeout(now());
+        }
+        while self.drain() {}
+    }
+
+    /// Does what the cores want next; what is to be sent is written at once, as small segments would wait for the
+    /// server's acknowledgements.
+    fn drain(&mut self) -> bool {
+        let mut written = Vec::new();
         while let Some(output) = self.component.poll_output() {
             match output {
                 component::Output::Connect => {
@@ -218,11 +228,7 @@ impl World {
                         self.component.handle_closed(now());
                     }
                 }
-                component::Output::Send(bytes) => {
-                    if let Some(wire) = &mut self.wire {
-                        let _ = wire.0.write_all(&bytes);
-                    }
-                }
+                component::Output::Send(bytes) => written.extend(bytes),
                 component::Output::Close => self.wire = None,
                 component::Output::Stanza { element, received } => {
                     if let Some(room) = &mut self.room {
@@ -238,15 +244,19 @@ impl World {
                 }
             }
         }
-        let Some(room) = &mut self.room else { return };
-        room.handle_timeout(now());
-        while let Some(output) = room.poll_output() {
+        if let Some(wire) = self.wire.as_mut().filter(|_| !written.is_empty()) {
+            let _ = wire.0.write_all(&written);
+        }
+        let mut progress = !written.is_empty();
+        while let Some(output) = self.room.as_mut().and_then(Room::poll_output) {
+            progress = true;
             match output {
                 muc::Output::Send(stanza) => self.component.send(stanza),
                 muc::Output::Event(event) => self.events.push(event),
                 muc::Output::Dropped(dropped) => panic!("{dropped:?}"),
             }
         }
+        progress
     }
 
     fn link(&mut self, link: Link) {

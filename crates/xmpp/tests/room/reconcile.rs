@@ -135,6 +135,18 @@ fn a_change_during_a_reconcile_leads_to_another_and_moderation_does_not_wait() {
 }
 
 #[test]
+fn an_owner_who_changes_the_configuration_without_end_does_not_make_us_enter_without_end() {
+    let mut service = live(PROSODY);
+    for _ in 0..100 {
+        assert!(service.play_answer(&status(104)).len() <= 1);
+    }
+    assert_eq!(service.requests().len(), 7, "one reconcile");
+    assert_eq!(service.room.poll_timeout(), Some(service.now + Duration::from_millis(250)));
+    assert_eq!(service.wait(), ["reconciled in_sync"]);
+    assert_eq!(service.requests().len(), 7, "and one more for all the rest");
+}
+
+#[test]
 fn unknown_statuses_and_the_service_being_busy_with_others_change_nothing() {
     let mut service = live(PROSODY);
     for code in [100, 102, 103, 199, 65535] {

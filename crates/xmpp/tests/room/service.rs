@@ -172,7 +172,6 @@ impl Service {
 
     /// Plays stanzas to the room and returns what it tells.
     pub(crate) fn play(&mut self, stanzas: &[Element]) -> Vec<String> {
-        self.now += Duration::from_millis(10);
         let asked = ["disco#info", "muc#admin", "muc#owner"];
         for stanza in stanzas {
             // Answers to what the recording asked are not answers to this room.
@@ -182,6 +181,7 @@ impl Service {
             {
                 continue;
             }
+            self.now += Duration::from_millis(300);
             self.observe(stanza);
             self.room.handle_stanza(stanza, self.now);
             self.settle();
@@ -211,8 +211,8 @@ impl Service {
 
     /// Plays stanzas that no recording holds.
     pub(crate) fn play_xml(&mut self, xml: &str) -> Vec<String> {
-        self.now += Duration::from_millis(10);
         for stanza in parse(xml) {
+            self.now += Duration::from_millis(300);
             self.observe(&stanza);
             self.room.handle_stanza(&stanza, self.now);
             self.settle();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use cusax_event::moderation::ReconcileResult;
 
 use super::presence::SelfPing;
-use super::{AGAIN, Room, State};
+use super::{AGAIN, PAUSE, Room, State};
 use crate::muc::{self, Affiliation, Cause, Departure, Failure, RoomConfig, RoomEvent, admin, owner};
 use crate::{Element, Jid, ns, stanza};
 
@@ -208,15 +208,13 @@ impl Room {
             self.change(RoomEvent::AffiliationChanged { jid, from, to, cause: Cause::unknown(now) });
         }
         self.state = State::Live(SelfPing::new(now));
+        self.rested = now + PAUSE;
         if self.ready {
             let result = if self.repairs == 0 { ReconcileResult::InSync } else { ReconcileResult::Repaired };
             self.tell(RoomEvent::Reconciled(result));
         } else {
             self.ready = true;
             self.tell(RoomEvent::Ready);
-        }
-        if self.stale {
-            self.enter(now);
         }
     }
 
@@ -252,8 +250,8 @@ impl Room {
     /// Enters again where something changed that only this shows.
     pub(super) fn reconcile(&mut self, now: Instant) {
         match self.state {
-            State::Live(_) => self.enter(now),
-            State::Entering(_) => self.stale = true,
+            State::Live(_) if now >= self.rested => self.enter(now),
+            State::Live(_) | State::Entering(_) => self.stale = true,
             State::Blind(_) | State::Offline | State::Over => {}
         }
     }
