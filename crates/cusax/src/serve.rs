@@ -1,11 +1,127 @@
-//! The running service.
+//! The running service: sockets, tasks and threads around the cores, and nothing that a core could decide.
+//!
+//! - one thread for SIP and the conferences' control ([`worker`]),
+//! - one pinned thread for media ([`media`]),
+//! - tokio tasks for the component's stream ([`component`]), HTTP ([`http`]), and the stores ([`stores`]).
+
+mod accounts;
+mod component;
+mod edge;
+mod headline;
+mod http;
+mod media;
+mod stores;
+mod worker;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use cusax_event::Event;
+use cusax_event::service::{Lifecycle, Stage};
+use cusax_net::{clock, random};
+use cusax_telemetry::{Format, Identities, Output, Telemetry, trace};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
+use crate::config::telemetry::{Identities as Shown, Level, LogFormat};
 
-/// Runs until it is told to stop.
+/// Runs until SIGINT or SIGTERM.
 pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
-    let Config { service, .. } = config;
-    anyhow::bail!("{} cannot be served yet", service.domain)
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> anyhow::Result<ExitCode> {
+    let stores = stores::Stores::open(&config).await?;
+    let (telemetry, guard) = Telemetry::new(telemetry_config(&config, &stores));
+    let core = edge::locate_core(&config).await?;
+    let edge = edge::config(&config, &stores, core)?;
+    let (component_link, component_end) = component::channel();
+    let media = media::start(&config, &telemetry)?;
+    let worker = worker::start(worker::Parts {
+        config: &config,
+        edge,
+        stores: &stores,
+        telemetry: telemetry.clone(),
+        component: component_link,
+        media,
+    })?;
+    let health = Arc::new(http::Health::default());
+    let mut tasks = tokio::task::JoinSet::new();
+    if let Some(xmpp) = &config.xmpp {
+        tasks.spawn(component::run(component::Parts::new(&config, xmpp, component_end, &telemetry, &health)?));
+    }
+    tasks.spawn(stores.directory_refresh(telemetry.clone()));
+    let server = http::Server::bind(config.http.listen, telemetry.clone(), Arc::clone(&health)).await?;
+    let listening = listening(&config, server.address());
+    tasks.spawn(server.run());
+    tell(&telemetry, Stage::Started, listening);
+    stopped().await?;
+    tell(&telemetry, Stage::Stopped, String::from("told to stop"));
+    drop(worker);
+    tasks.abort_all();
+    guard.flush().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn stopped() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn tell(telemetry: &Telemetry, stage: Stage, detail: String) {
+    telemetry.emit(&Event::Lifecycle(Lifecycle { stage, detail }));
+}
+
+fn listening(config: &Config, http: std::net::SocketAddr) -> String {
+    let sip = config.sip.listener.iter().map(|listener| format!("sip {}", listener.address));
+    let rest = [format!("http {http}")];
+    sip.chain(rest).collect::<Vec<_>>().join(", ")
+}
+
+fn telemetry_config(config: &Config, stores: &stores::Stores) -> cusax_telemetry::Config {
+    let section = &config.telemetry;
+    let node = config.service.node.as_ref().map_or_else(host_name, ToString::to_string);
+    let mut telemetry = cusax_telemetry::Config::new(node, *stores.pseudonym.as_bytes(), clock::wall);
+    telemetry.log = match section.log {
+        LogFormat::Json => Format::Json,
+        LogFormat::Logfmt => Format::Logfmt,
+        LogFormat::Pretty => Format::Pretty,
+    };
+    telemetry.level = match section.level {
+        Level::Error => tracing::level_filters::LevelFilter::ERROR,
+        Level::Warn => tracing::level_filters::LevelFilter::WARN,
+        Level::Info => tracing::level_filters::LevelFilter::INFO,
+        Level::Debug => tracing::level_filters::LevelFilter::DEBUG,
+        Level::Trace => tracing::level_filters::LevelFilter::TRACE,
+    };
+    telemetry.identities = match section.identities {
+        Shown::Pseudonym => Identities::Pseudonym,
+        Shown::Masked => Identities::Masked,
+        Shown::Clear => Identities::Clear,
+    };
+    telemetry.output = Output::Stdout;
+    telemetry.trace = Some(trace::Store::new(&section.trace));
+    telemetry.upstreams = config.sip.core.iter().flat_map(|core| &core.targets).map(ToString::to_string).collect();
+    telemetry
+}
+
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "cusax".to_owned(), |name| name.trim().to_owned())
+}
+
+/// A seed of two words for a core that wants one.
+fn seeds<const N: usize>() -> [u64; N] {
+    std::array::from_fn(|_| random::seed())
 }

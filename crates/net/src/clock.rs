@@ -9,11 +9,17 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-/// Reads the wall clock, in microseconds since 1970; 0 where it stands before.
+/// Reads the wall clock.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one reader of the wall clock")]
-pub fn unix_micros() -> u64 {
+pub fn wall() -> SystemTime {
     SystemTime::now()
+}
+
+/// Reads the wall clock, in microseconds since 1970; 0 where it stands before.
+#[must_use]
+pub fn unix_micros() -> u64 {
+    wall()
         .duration_since(UNIX_EPOCH)
         .ok()
         .and_then(|elapsed| u64::try_from(elapsed.as_micros()).ok())

@@ -1,0 +1,127 @@
+//! The directory, our own state, and the tasks that keep them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use cusax_directory::{Access, Directory, Mode, Purpose, Refresh, Restriction, SecretKey, Secrets, State};
+use cusax_event::Event;
+use cusax_event::service::{Directory as DirectoryEvent, DirectoryState};
+use cusax_net::random;
+use cusax_telemetry::Telemetry;
+use tokio::sync::mpsc;
+
+use crate::config::Config;
+
+/// How often the directory is looked at for changes by others.
+const REFRESH: Duration = Duration::from_millis(500);
+/// Restrictions that wait to be written.
+const WAITING: usize = 1_024;
+
+/// What is open.
+pub(super) struct Stores {
+    pub(super) directory: Arc<Directory>,
+    state: Arc<State>,
+    pub(super) nonce: Secrets,
+    pub(super) token: Secrets,
+    pub(super) session: Secrets,
+    pub(super) pseudonym: SecretKey,
+}
+
+/// A change to who may do what in a room, to be kept.
+#[derive(Debug)]
+pub(super) enum Keep {
+    Restrict { room: String, jid: String, restriction: Restriction },
+    Lift { room: String, jid: Option<String>, restriction: Restriction },
+}
+
+impl Stores {
+    pub(super) async fn open(config: &Config) -> anyhow::Result<Self> {
+        let url = config.directory.url.to_string();
+        let directory = match Directory::open(&url, Mode::ReadWrite).await {
+            Ok(directory) => directory,
+            // A directory that another host writes is still good for reading.
+            Err(cusax_directory::DirectoryError::ReadOnly { .. }) => Directory::open(&url, Mode::ReadOnly).await?,
+            Err(error) => return Err(error).context("cannot open the directory"),
+        };
+        let state = State::open(config.directory.state.clone()).await.context("cannot open the state file")?;
+        Ok(Self {
+            nonce: state.secrets(Purpose::Nonce, fresh()).await?,
+            token: state.secrets(Purpose::FlowToken, fresh()).await?,
+            session: state.secrets(Purpose::SessionNamespace, fresh()).await?,
+            pseudonym: state.secrets(Purpose::Pseudonym, fresh()).await?.current,
+            directory: Arc::new(directory),
+            state: Arc::new(state),
+        })
+    }
+
+    /// The restrictions of a room, as they were kept.
+    pub(super) fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    /// Follows changes that other processes make; a directory that cannot be read keeps its last snapshot.
+    pub(super) fn directory_refresh(&self, telemetry: Telemetry) -> impl Future<Output = ()> + Send + use<> {
+        let directory = Arc::clone(&self.directory);
+        async move {
+            let accounts = |directory: &Directory| directory.snapshot().accounts().len();
+            let tell = |state, detail: String, directory: &Directory| {
+                let accounts = accounts(directory);
+                telemetry.emit(&Event::Directory(DirectoryEvent { state, accounts, detail }));
+            };
+            let access = match directory.access() {
+                Access::ReadWrite => String::new(),
+                Access::ReadOnly { reason } => format!("read only: {reason}"),
+            };
+            tell(DirectoryState::Loaded, access, &directory);
+            let mut ticks = tokio::time::interval(REFRESH);
+            let mut stale = false;
+            loop {
+                ticks.tick().await;
+                match directory.refresh().await {
+                    Ok(Refresh::Refreshed) => tell(DirectoryState::Refreshed, String::new(), &directory),
+                    Ok(Refresh::Unchanged) if stale => tell(DirectoryState::Refreshed, String::new(), &directory),
+                    Ok(Refresh::Unchanged) => {}
+                    Err(error) if !stale => {
+                        stale = true;
+                        tell(DirectoryState::Stale, error.to_string(), &directory);
+                        continue;
+                    }
+                    Err(_) => continue,
+                }
+                stale = false;
+            }
+        }
+    }
+
+    /// Writes restrictions as they come; what the worker hands over while the disk is slow waits, bounded.
+    pub(super) fn keeper(&self, telemetry: Telemetry) -> mpsc::Sender<Keep> {
+        let (sender, mut receiver) = mpsc::channel(WAITING);
+        let state = Arc::clone(&self.state);
+        tokio::spawn(async move {
+            while let Some(keep) = receiver.recv().await {
+                let kept = match keep {
+                    Keep::Restrict { room, jid, restriction } => state.restrict(&room, &jid, restriction).await,
+                    Keep::Lift { room, jid, restriction } => state.lift(&room, jid.as_deref(), restriction).await,
+                };
+                if let Err(error) = kept {
+                    telemetry.emit(&Event::Directory(DirectoryEvent {
+                        state: DirectoryState::WriteFailed,
+                        accounts: 0,
+                        detail: format!("a restriction was not kept: {error}"),
+                    }));
+                }
+            }
+        });
+        sender
+    }
+}
+
+/// Both generations of a key, the present first.
+pub(super) fn generations(secrets: &Secrets) -> Vec<[u8; 32]> {
+    std::iter::once(&secrets.current).chain(&secrets.previous).map(|key| *key.as_bytes()).collect()
+}
+
+fn fresh() -> SecretKey {
+    SecretKey::new(random::key())
+}

@@ -1,0 +1,273 @@
+//! The SIP thread: it owns the edge, and carries messages between sockets, streams, the focus and the directory.
+
+mod streams;
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use cusax_directory::Directory;
+use cusax_edge::config::Config as EdgeConfig;
+use cusax_edge::{Edge, Output};
+use cusax_event::sip::DropReason;
+use cusax_net::clock;
+use cusax_net::udp::{AsyncSocket, BATCH, Options, RecvBatch, SendBatch, Socket};
+use cusax_sip::{Flow, ListenerId, Transmit, Transport};
+use cusax_telemetry::Telemetry;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::component::{Heard, Link};
+use super::media::Media;
+use super::seeds;
+use super::stores::Stores;
+use crate::config::Config;
+
+/// Largest datagram.
+const DATAGRAM: usize = 65_535;
+/// Receive and send buffers of a socket, in bytes.
+const BUFFER: usize = 4 * 1024 * 1024;
+
+/// What the thread is made of.
+pub(super) struct Parts<'a> {
+    pub(super) config: &'a Config,
+    pub(super) edge: EdgeConfig,
+    pub(super) stores: &'a Stores,
+    pub(super) telemetry: Telemetry,
+    pub(super) component: Link,
+    pub(super) media: Option<Media>,
+}
+
+/// The running thread; it ends when this is dropped.
+pub(super) struct Running {
+    _stop: oneshot::Sender<()>,
+}
+
+/// Binds all listeners and starts the thread.
+pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
+    let mut sockets = Vec::new();
+    let mut tcp = Vec::new();
+    for (index, listener) in parts.edge.listeners.iter().enumerate() {
+        let id = ListenerId(u16::try_from(index)?);
+        let advice = || {
+            let address = listener.address;
+            format!("cannot listen for SIP on {address} (another process may: look with `ss -lnp`, or change sip.listener)")
+        };
+        if listener.transport == Transport::Udp {
+            let options = Options {
+                receive_buffer: Some(BUFFER),
+                send_buffer: Some(BUFFER),
+                report_unreachable: true,
+                ..Options::default()
+            };
+            sockets.push((id, Socket::bind(listener.address, options).with_context(advice)?));
+        } else {
+            tcp.push((id, listener.address));
+        }
+    }
+    let streams = streams::Wiring::new(tcp, &parts.config.sip.limits);
+    let core = Core {
+        edge: Edge::new(parts.edge, seeds(), clock::unix_seconds(), clock::now()),
+        directory: Arc::clone(&parts.stores.directory),
+        domain: parts.config.service.domain.to_string(),
+        telemetry: parts.telemetry,
+        sockets: Vec::new(),
+        streams: streams.sender(),
+        component: parts.component.send,
+    };
+    let heard = parts.component.heard;
+    let (stop, stopped) = oneshot::channel();
+    let (ready, started) = std::sync::mpsc::sync_channel(1);
+    std::thread::Builder::new()
+        .name("cusax-sip".to_owned())
+        .spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            match runtime {
+                Ok(runtime) => {
+                    let local = tokio::task::LocalSet::new();
+                    runtime.block_on(local.run_until(run(core, sockets, streams, heard, stopped, ready)));
+                }
+                Err(error) => {
+                    let _ = ready.send(Err(error.into()));
+                }
+            }
+        })
+        .context("cannot start the SIP thread")?;
+    started.recv().context("the SIP thread ended at once")??;
+    Ok(Running { _stop: stop })
+}
+
+struct Core {
+    edge: Edge,
+    directory: Arc<Directory>,
+    domain: String,
+    telemetry: Telemetry,
+    sockets: Vec<(ListenerId, Arc<AsyncSocket>, SendBatch)>,
+    streams: mpsc::Sender<streams::Order>,
+    component: mpsc::Sender<cusax_xmpp::Element>,
+}
+
+type Shared = Rc<RefCell<Core>>;
+
+async fn run(
+    mut core: Core,
+    sockets: Vec<(ListenerId, Socket)>,
+    streams: streams::Wiring,
+    mut heard: mpsc::Receiver<Heard>,
+    stopped: oneshot::Receiver<()>,
+    ready: std::sync::mpsc::SyncSender<anyhow::Result<()>>,
+) {
+    let mut readers = Vec::new();
+    for (id, socket) in sockets {
+        match AsyncSocket::new(socket) {
+            Ok(socket) => {
+                let socket = Arc::new(socket);
+                core.sockets.push((id, Arc::clone(&socket), SendBatch::new(BATCH, BATCH * 4_096)));
+                readers.push((id, socket));
+            }
+            Err(error) => {
+                let _ = ready.send(Err(error.into()));
+                return;
+            }
+        }
+    }
+    let core = Rc::new(RefCell::new(core));
+    let rearm = Rc::new(Notify::new());
+    for (id, socket) in readers {
+        tokio::task::spawn_local(read_socket(id, socket, Rc::clone(&core), Rc::clone(&rearm)));
+    }
+    let opened = streams.open();
+    let streams = match opened {
+        Ok(streams) => streams,
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    tokio::task::spawn_local(streams.run(Rc::clone(&core), Rc::clone(&rearm)));
+    tokio::task::spawn_local(keep_time(Rc::clone(&core), Rc::clone(&rearm)));
+    let _ = ready.send(Ok(()));
+    let listen = async {
+        while let Some(_heard) = heard.recv().await {}
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        _ = stopped => {}
+        () = listen => {}
+    }
+}
+
+async fn read_socket(listener: ListenerId, socket: Arc<AsyncSocket>, core: Shared, rearm: Rc<Notify>) {
+    let mut batch = RecvBatch::new(BATCH, DATAGRAM);
+    loop {
+        if socket.recv_batch(&mut batch).await.is_err() {
+            // What the kernel reports of single peers comes by `take_unreachable`; this socket is of no more use.
+            return;
+        }
+        let now = clock::now();
+        {
+            let mut core = core.borrow_mut();
+            for datagram in batch.iter() {
+                let flow = Flow { listener, transport: Transport::Udp, remote: datagram.from, connection: None };
+                if datagram.truncated {
+                    core.edge.handle_dropped(DropReason::TooLarge, &flow, "datagram larger than its buffer");
+                } else {
+                    core.edge.handle_message(Bytes::copy_from_slice(datagram.bytes), flow, now);
+                }
+            }
+            core.settle(now);
+        }
+        rearm.notify_one();
+    }
+}
+
+/// Runs the cores' timers.
+async fn keep_time(core: Shared, rearm: Rc<Notify>) {
+    loop {
+        let due = core.borrow().edge.poll_timeout();
+        let timer = async {
+            match due {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = rearm.notified() => {}
+            () = timer => {
+                let now = clock::now();
+                let mut core = core.borrow_mut();
+                core.edge.handle_timeout(now);
+                core.settle(now);
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Does all that the cores want done, and sends.
+    fn settle(&mut self, now: Instant) {
+        self.pump(now);
+        self.flush(now);
+        self.pump(now);
+    }
+
+    fn pump(&mut self, now: Instant) {
+        while let Some(output) = self.edge.poll_output() {
+            match output {
+                Output::Transmit(transmit) => self.transmit(transmit, now),
+                Output::Focus { .. } => {}
+                Output::Accounts { query, caller, callee } => {
+                    let snapshot = self.directory.snapshot();
+                    let find = |key| super::accounts::find(&snapshot, &self.domain, &key);
+                    let (caller, callee) = (caller.and_then(find), callee.and_then(find));
+                    self.edge.handle_accounts(query, caller, callee, now);
+                }
+                Output::Headline(headline) => {
+                    let _ = self.component.try_send(super::headline::stanza(&headline));
+                }
+                Output::Event(event) => self.telemetry.emit(&event),
+            }
+        }
+    }
+
+    fn transmit(&mut self, transmit: Transmit, now: Instant) {
+        let Transmit { flow, bytes } = transmit;
+        if flow.transport != Transport::Udp {
+            if self.streams.try_send(streams::Order { flow, bytes }).is_err() {
+                self.edge.handle_dropped(DropReason::QueueFull, &flow, "streams do not keep up");
+            }
+            return;
+        }
+        let Some((_, socket, batch)) = self.sockets.iter_mut().find(|(id, _, _)| *id == flow.listener) else { return };
+        if batch.push(flow.remote, &bytes).is_err() {
+            socket.send_batch(batch);
+            batch.clear();
+            if batch.push(flow.remote, &bytes).is_err() {
+                self.edge.handle_dropped(DropReason::TooLarge, &flow, "message larger than a datagram");
+                self.edge.handle_unreachable(&flow, now);
+            }
+        }
+    }
+
+    /// Sends what has gathered; what the kernel does not take is lost, as datagrams may be.
+    fn flush(&mut self, now: Instant) {
+        let mut lost = Vec::new();
+        for (id, socket, batch) in &mut self.sockets {
+            let flow = |remote: SocketAddr| Flow { listener: *id, transport: Transport::Udp, remote, connection: None };
+            if !batch.is_empty() {
+                socket.send_batch(batch);
+                lost.extend(batch.failures().iter().map(|failure| flow(failure.to)));
+                batch.clear();
+            }
+            while let Some(unreachable) = socket.take_unreachable() {
+                lost.push(flow(unreachable.to));
+            }
+        }
+        for flow in lost {
+            self.edge.handle_unreachable(&flow, now);
+        }
+    }
+}
