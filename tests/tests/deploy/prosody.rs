@@ -1,4 +1,5 @@
-//! `deploy/prosody`: users of cusax's directory, rooms that name their conference, the component.
+//! `deploy/prosody/prosody.cfg.lua` and `modules/mod_cusax_rooms.lua`: users of cusax's directory, rooms that name their conference, the
+//! component.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,0 +1,77 @@
+//! The servers of the tour, as children on ports of their own, and the people on them.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+
+use crate::ports::Port;
+use crate::process::Process;
+use crate::scratch::Scratch;
+use crate::server::cusax::{Cusax, Settings};
+use crate::server::kamailio::Kamailio;
+use crate::server::prosody::Prosody;
+use crate::server::sipp::Gateway;
+
+/// Users of the tour, with their passwords.
+pub const USERS: [(&str, &str); 3] = [("alice", "wonderland-1"), ("bob", "builder-22"), ("carol", "carillon-3")];
+
+/// Everything that runs.
+pub struct Stage {
+    /// The PSTN gateway.
+    pub gateway: Gateway,
+    /// The existing SIP server.
+    pub kamailio: Kamailio,
+    /// The existing XMPP server.
+    pub prosody: Prosody,
+    /// cusax's files and configuration.
+    pub cusax: Cusax,
+    /// cusax itself.
+    pub process: Process,
+    /// Call-ID of the call that step 2 made, for the trace.
+    pub call_id: Option<String>,
+    /// Session of that call.
+    pub session: Option<String>,
+    /// The directory of all of it; last, so that it goes when nothing runs in it.
+    pub scratch: Scratch,
+}
+
+impl Stage {
+    /// Brings everything up; `tell` hears of each part as it runs.
+    ///
+    /// # Errors
+    /// Says which part did not come up, and why.
+    pub async fn raise(name: &str, mut tell: impl FnMut(&str, String)) -> Result<Self> {
+        let scratch = Scratch::new(name)?;
+        let gateway = Gateway::start(&scratch, Port::free()?).await?;
+        tell("SIPp, the PSTN gateway", format!("udp:{}", gateway.address()));
+        let (sip_server, clients, component) = (Port::free()?, Port::free()?, Port::free()?);
+        let settings = Settings::claim(sip_server.address(), component.address(), clients.address())?;
+        let core = settings.core.address();
+        let mut cusax = Cusax::install(&scratch, settings)?;
+        for (user, password) in USERS {
+            cusax.add_account(user, password, &[])?;
+        }
+        let kamailio = Kamailio::start(&scratch, sip_server, core, gateway.address()).await?;
+        tell("Kamailio, the existing SIP server", format!("udp:{}", kamailio.address()));
+        let prosody =
+            Prosody::start(&scratch, clients, component, &cusax.directory(), &cusax.secret_file()).await?;
+        tell("Prosody, the existing XMPP server", format!("clients tcp:{}, component tcp:{}", prosody.clients(), prosody.component()));
+        let process = cusax.serve().await?;
+        tell("cusax, the edge", format!("access udp:{}, core udp:{core}, http:{}", cusax.settings().access.address(), cusax.settings().http.address()));
+        Ok(Self { gateway, kamailio, prosody, cusax, process, call_id: None, session: None, scratch })
+    }
+
+    /// Where phones register.
+    #[must_use]
+    pub fn access(&self) -> SocketAddr {
+        self.cusax.settings().access.address()
+    }
+
+    /// `/metrics` as it is now.
+    ///
+    /// # Errors
+    /// Fails where cusax does not answer.
+    pub async fn metrics(&self) -> Result<String> {
+        Ok(crate::http::get(self.cusax.settings().http.address(), "/metrics").await?.body)
+    }
+}
