@@ -7,23 +7,34 @@ use std::env;
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// A program of another project, and the Debian package that brings it.
+/// A program that tests run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Program {
     /// The name of the executable.
     pub name: &'static str,
-    /// The Debian package.
-    pub package: &'static str,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+/// Where a program comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The Debian package of this name.
+    Debian(&'static str),
+    /// This workspace: it is in the directory into which the running program was built, or the variable of this name says where.
+    Workspace(&'static str),
 }
 
 /// SIP proxy and registrar.
-pub const KAMAILIO: Program = Program { name: "kamailio", package: "kamailio" };
+pub const KAMAILIO: Program = Program { name: "kamailio", source: Source::Debian("kamailio") };
 /// XMPP server.
-pub const PROSODY: Program = Program { name: "prosody", package: "prosody" };
+pub const PROSODY: Program = Program { name: "prosody", source: Source::Debian("prosody") };
 /// SIP test tool.
-pub const SIPP: Program = Program { name: "sipp", package: "sip-tester" };
+pub const SIPP: Program = Program { name: "sipp", source: Source::Debian("sip-tester") };
+/// What all this is about.
+pub const CUSAX: Program = Program { name: "cusax", source: Source::Workspace("CUSAX_BIN") };
 
 /// A program that is not on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +42,11 @@ pub struct Missing(pub Program);
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is not installed: apt-get install {}", self.0.name, self.0.package)
+        let name = self.0.name;
+        match self.0.source {
+            Source::Debian(package) => write!(f, "{name} is not installed: apt-get install {package}"),
+            Source::Workspace(_) => write!(f, "{name} is not built: cargo build -p {name}"),
+        }
     }
 }
 
@@ -43,12 +58,24 @@ impl Program {
     /// # Errors
     /// When it is nowhere.
     pub fn find(self) -> Result<PathBuf, Missing> {
-        let path = env::var_os("PATH").unwrap_or_default();
-        env::split_paths(&path)
-            .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
-            .map(|folder| folder.join(self.name))
-            .find(|file| file.is_file())
-            .ok_or(Missing(self))
+        let found = match self.source {
+            Source::Debian(_) => {
+                let path = env::var_os("PATH").unwrap_or_default();
+                let folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
+                self.in_one_of(folders)
+            }
+            Source::Workspace(variable) => env::var_os(variable).map(PathBuf::from).or_else(|| {
+                let this = env::current_exe().ok()?;
+                // Tests are one folder deeper than programs.
+                self.in_one_of(this.ancestors().skip(1).take(2).map(Path::to_owned))
+            }),
+        };
+        found.ok_or(Missing(self))
+    }
+
+    fn in_one_of(self, folders: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
+        let mut files = folders.map(|folder| folder.join(self.name));
+        files.find(|file| file.is_file())
     }
 }
 
@@ -83,14 +110,14 @@ mod tests {
 
     #[test]
     fn names_the_package_of_a_missing_program() {
-        let nothing = Program { name: "cusax-no-such-program", package: "cusax-nothing" };
+        let nothing = Program { name: "cusax-no-such-program", source: Source::Debian("cusax-nothing") };
         let missing = nothing.find().unwrap_err();
         assert_eq!(missing.to_string(), "cusax-no-such-program is not installed: apt-get install cusax-nothing");
     }
 
     #[test]
     fn finds_what_every_machine_has() {
-        let shell = Program { name: "sh", package: "dash" };
+        let shell = Program { name: "sh", source: Source::Debian("dash") };
         assert!(shell.find().unwrap().ends_with("sh"));
     }
 }

@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context, Result, bail};
 
 use super::{COMPONENT, DOMAIN, ROOMS, START};
+use crate::interop::CUSAX;
 use crate::ports::Port;
 use crate::process::{Process, Ready};
 use crate::scratch::Scratch;
@@ -123,7 +124,7 @@ impl Cusax {
     /// # Errors
     /// When the binary has not been built, or files cannot be written.
     pub fn install(scratch: &Scratch, settings: Settings) -> Result<Self> {
-        let binary = binary()?;
+        let binary = CUSAX.find()?;
         let dir = scratch.directory("cusax")?;
         fs::write(dir.join("cusax.toml"), settings.toml()).context("cusax.toml could not be written")?;
         let secret = dir.join("component.secret");
@@ -193,20 +194,6 @@ impl Cusax {
         process.ready(Ready::Http(http, "/readyz"), START).await?;
         Ok(process)
     }
-}
-
-/// The binary: `CUSAX_BIN`, or what was built into the same target directory as the running program.
-fn binary() -> Result<PathBuf> {
-    if let Some(named) = std::env::var_os("CUSAX_BIN") {
-        return Ok(named.into());
-    }
-    let this = std::env::current_exe().context("the path of this program is unknown")?;
-    this.ancestors()
-        .skip(1)
-        .take(2)
-        .map(|folder| folder.join("cusax"))
-        .find(|file| file.is_file())
-        .context("the cusax binary is not built: cargo build -p cusax")
 }
 
 fn feed(command: &mut Command, input: &str) -> Result<Output> {

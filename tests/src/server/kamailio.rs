@@ -7,12 +7,12 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::{DOMAIN, START, source_root};
-use crate::interop::{KAMAILIO, Program};
+use crate::interop::{KAMAILIO, Program, Source};
 use crate::ports::Port;
 use crate::process::{Process, Ready};
 use crate::scratch::Scratch;
 
-const KAMCMD: Program = Program { name: "kamcmd", package: "kamailio" };
+const KAMCMD: Program = Program { name: "kamcmd", source: Source::Debian("kamailio") };
 
 /// A running Kamailio with `deploy/kamailio/kamailio.cfg`.
 #[derive(Debug)]

@@ -1,12 +1,16 @@
 //! The servers of the tour, as children on ports of their own, and the people on them.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use cusax_load::{Chat, Phone, PhoneConfig};
+use cusax_sip::digest::Algorithm;
 
 use crate::ports::Port;
 use crate::process::Process;
 use crate::scratch::Scratch;
+use crate::server::DOMAIN;
 use crate::server::cusax::{Cusax, Settings};
 use crate::server::kamailio::Kamailio;
 use crate::server::prosody::Prosody;
@@ -27,6 +31,7 @@ pub struct Stage {
     pub cusax: Cusax,
     /// cusax itself.
     pub process: Process,
+    phones: BTreeMap<String, Phone>,
     /// Call-ID of the call that step 2 made, for the trace.
     pub call_id: Option<String>,
     /// Session of that call.
@@ -58,7 +63,43 @@ impl Stage {
         tell("Prosody, the existing XMPP server", format!("clients tcp:{}, component tcp:{}", prosody.clients(), prosody.component()));
         let process = cusax.serve().await?;
         tell("cusax, the edge", format!("access udp:{}, core udp:{core}, http:{}", cusax.settings().access.address(), cusax.settings().http.address()));
-        Ok(Self { gateway, kamailio, prosody, cusax, process, call_id: None, session: None, scratch })
+        Ok(Self { gateway, kamailio, prosody, cusax, process, phones: BTreeMap::new(), call_id: None, session: None, scratch })
+    }
+
+    /// The frequency of a user's tone, in Hz.
+    #[must_use]
+    pub fn hertz(user: &str) -> f64 {
+        match user {
+            "alice" => 700.0,
+            "bob" => 1_100.0,
+            _ => 1_700.0,
+        }
+    }
+
+    /// The user's phone, switched on at its first use; `algorithm` forces its digest then.
+    ///
+    /// # Errors
+    /// Fails where its socket cannot be made.
+    pub fn phone(&mut self, user: &str, algorithm: Option<Algorithm>) -> Result<&Phone> {
+        if !self.phones.contains_key(user) {
+            let password = USERS.iter().find(|(name, _)| *name == user).map_or("", |(_, password)| password);
+            let mut config = PhoneConfig::new(user, DOMAIN, password, self.access(), Self::hertz(user));
+            if let Some(login) = &mut config.login {
+                login.algorithm = algorithm;
+            }
+            self.phones.insert(user.to_owned(), Phone::start(config)?);
+        }
+        self.phones.get(user).context("no such phone")
+    }
+
+    /// A phone without an account.
+    ///
+    /// # Errors
+    /// Fails where its socket cannot be made.
+    pub fn stranger(&self, user: &str) -> Result<Phone> {
+        let mut config = PhoneConfig::new(user, DOMAIN, "", self.access(), 400.0);
+        config.login = None;
+        Ok(Phone::start(config)?)
     }
 
     /// Where phones register.

@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it is wrong")]
 
+mod cusax;
 mod kamailio;
 mod prosody;
