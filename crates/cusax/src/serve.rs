@@ -85,8 +85,8 @@ fn tell(telemetry: &Telemetry, stage: Stage, detail: String) {
 }
 
 fn listening(config: &Config, http: std::net::SocketAddr) -> String {
-    let sip = config.sip.listener.iter().map(|listener| format!("sip {}", listener.address));
-    let rest = [format!("http {http}")];
+    let sip = config.sip.listener.iter().map(|listener| format!("sip:{}", listener.address));
+    let rest = [format!("http:{http}")];
     sip.chain(rest).collect::<Vec<_>>().join(", ")
 }
 
@@ -118,7 +118,8 @@ fn telemetry_config(config: &Config, stores: &stores::Stores) -> cusax_telemetry
 }
 
 fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "cusax".to_owned(), |name| name.trim().to_owned())
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "cusax".to_owned(), |name| name.trim().to_owned())
 }
 
 /// A seed of two words for a core that wants one.

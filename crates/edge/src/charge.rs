@@ -50,13 +50,7 @@ impl Edge {
                 let jid = request.caller.as_ref().and_then(|account| account.jid.clone());
                 if let Some(to) = jid.filter(|_| self.config.numbers.message) {
                     let session = correlation.session;
-                    self.outputs.push_back(Output::Headline(Headline {
-                        to,
-                        text,
-                        number: number.clone(),
-                        class,
-                        session,
-                    }));
+                    self.outputs.push_back(Output::Headline(Headline { to, text, number, class, session }));
                     cue(CueKind::Message, self);
                 }
             }

@@ -278,9 +278,10 @@ impl Edge {
         let Some(listener) = self.config.listener(flow.listener) else { return true };
         match listener.zone {
             Zone::Access => true,
-            Zone::Core => self.config.core.iter().any(|core| match flow.transport {
-                cusax_sip::Transport::Udp => core.address == flow.remote,
-                _ => core.address.ip() == flow.remote.ip(),
+            Zone::Core => self.config.core.iter().any(|core| {
+                // A stream's source port is a new one each time.
+                let stream = flow.transport != cusax_sip::Transport::Udp;
+                core.address == flow.remote || (stream && core.address.ip() == flow.remote.ip())
             }),
             Zone::Peer => self.config.peers.iter().any(|peer| peer.covers(flow.remote.ip())),
         }

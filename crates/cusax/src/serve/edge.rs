@@ -58,13 +58,13 @@ pub(super) fn config(config: &Config, stores: &Stores, core: Vec<CoreTarget>) ->
         .map(|listener| Listener {
             transport: transport(listener.address.transport),
             address: listener.address.socket,
-            sent_by: listener
-                .advertise
-                .as_ref()
-                .map_or_else(|| listener.address.socket.to_string(), |advertised| match advertised.port {
+            sent_by: listener.advertise.as_ref().map_or_else(
+                || listener.address.socket.to_string(),
+                |advertised| match advertised.port {
                     Some(_) => advertised.to_string(),
                     None => format!("{advertised}:{}", listener.address.socket.port()),
-                }),
+                },
+            ),
             zone: match listener.zone {
                 ZoneName::Access => Zone::Access,
                 ZoneName::Core => Zone::Core,
@@ -125,7 +125,8 @@ pub(super) fn config(config: &Config, stores: &Stores, core: Vec<CoreTarget>) ->
 fn numbers(config: &Config) -> anyhow::Result<Numbers> {
     let mut domains = vec![config.service.domain.to_string()];
     domains.extend(config.sip.listener.iter().map(|listener| listener.address.socket.ip().to_string()));
-    domains.extend(config.sip.listener.iter().filter_map(|listener| Some(listener.advertise.as_ref()?.host.to_string())));
+    domains
+        .extend(config.sip.listener.iter().filter_map(|listener| Some(listener.advertise.as_ref()?.host.to_string())));
     let classifier = match &config.numbers {
         Some(numbers) => numbers.classifier(domains),
         None => Classifier::new(&cusax_numbering::Config {
@@ -135,7 +136,8 @@ fn numbers(config: &Config) -> anyhow::Result<Numbers> {
         }),
     };
     let policies = config.numbers.as_ref().map(|numbers| &numbers.policy);
-    let policy = policies.map(|policies| NumberClass::ALL.iter().map(|class| (*class, action(policies, *class))).collect());
+    let policy =
+        policies.map(|policies| NumberClass::ALL.iter().map(|class| (*class, action(policies, *class))).collect());
     Ok(Numbers {
         classifier: classifier.context("[numbers]")?,
         policy: policy.unwrap_or_default(),

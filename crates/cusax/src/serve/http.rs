@@ -38,7 +38,9 @@ struct Shared {
 impl Server {
     pub(super) async fn bind(address: SocketAddr, telemetry: Telemetry, health: Arc<Health>) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(address).await.with_context(|| {
-            format!("cannot listen for HTTP on {address} (another process may: look with `ss -ltnp`, or change http.listen)")
+            format!(
+                "cannot listen for HTTP on {address} (another process may: look with `ss -ltnp`, or change http.listen)"
+            )
         })?;
         let address = listener.local_addr()?;
         let router = Router::new()

@@ -54,7 +54,9 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
         let id = ListenerId(u16::try_from(index)?);
         let advice = || {
             let address = listener.address;
-            format!("cannot listen for SIP on {address} (another process may: look with `ss -lnp`, or change sip.listener)")
+            format!(
+                "cannot listen for SIP on {address} (another process may: look with `ss -lnp`, or change sip.listener)"
+            )
         };
         if listener.transport == Transport::Udp {
             let options = Options {

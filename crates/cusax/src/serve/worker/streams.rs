@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use cusax_event::sip::DropReason;
 use cusax_net::clock;
-use cusax_net::stream::{CloseReason, Frame, ListenerId as NetListener, Limits, StreamEvent, Streams};
+use cusax_net::stream::{CloseReason, Frame, Limits, ListenerId as NetListener, StreamEvent, Streams};
 use cusax_sip::framing;
 use cusax_sip::{ConnectionId, Flow, ListenerId, Transport};
 use tokio::sync::{Notify, mpsc};
@@ -99,7 +99,8 @@ impl Connections {
         let mut core = core.borrow_mut();
         match event {
             StreamEvent::Opened { connection, peer, listener, .. } => {
-                let listener = listener.and_then(|listener: NetListener| self.listeners.get(&listener.index()).copied());
+                let listener =
+                    listener.and_then(|listener: NetListener| self.listeners.get(&listener.index()).copied());
                 if let Some(listener) = listener {
                     self.open.insert(connection.get(), (listener, peer));
                 }
@@ -155,7 +156,8 @@ impl Connections {
         let Order { flow, bytes } = order;
         let known = flow.connection.map(|connection| connection.0);
         let reused = || {
-            let mut open = self.open.iter().filter(|(_, (listener, remote))| (*listener, *remote) == (flow.listener, flow.remote));
+            let mut open =
+                self.open.iter().filter(|(_, (listener, remote))| (*listener, *remote) == (flow.listener, flow.remote));
             open.next().map(|(connection, _)| *connection)
         };
         let connection = match known.or_else(reused) {
