@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cusax_event::SessionId as Uuid;
+pub use cusax_event::SessionId as Uuid;
 
 /// A `Session-ID` value as its sender means it: his own half, then the other side's. The nil UUID is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
