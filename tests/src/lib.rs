@@ -11,6 +11,7 @@ pub mod ports;
 pub mod process;
 pub mod scratch;
 pub mod server;
+pub mod tour;
 
 pub use process::Process;
 pub use scratch::Scratch;

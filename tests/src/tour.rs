@@ -20,14 +20,19 @@ pub use stage::Stage;
 /// Fails where the stage cannot go on.
 pub async fn walk(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
     report.step("One account for both protocols");
-    report.outcome(accounts::step(stage, report).await);
+    let outcome = accounts::step(stage, report).await;
+    report.outcome(outcome);
     report.step("A call through edge, Kamailio and edge, with the caller's JID");
-    report.outcome(call::step(stage, report).await);
+    let outcome = call::step(stage, report).await;
+    report.outcome(outcome);
     report.step("Charged, emergency and blocked numbers");
-    report.outcome(charge::step(stage, report).await);
+    let outcome = charge::step(stage, report).await;
+    report.outcome(outcome);
     report.step("A room moderates a call");
-    report.outcome(meeting::step(stage, report).await);
+    let outcome = meeting::step(stage, report).await;
+    report.outcome(outcome);
     report.step("One story: metrics, log, trace");
-    report.outcome(story::step(stage, report).await);
+    let outcome = story::step(stage, report).await;
+    report.outcome(outcome);
     Ok(())
 }

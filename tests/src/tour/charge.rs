@@ -25,7 +25,7 @@ pub async fn step(stage: &mut Stage, report: &mut Report) -> Result<()> {
 }
 
 async fn charged(stage: &mut Stage, report: &mut Report) -> Result<()> {
-    let chat = stage.chat("alice").await?;
+    stage.chat("alice").await?;
     let call = stage.phone("alice", None)?.call(&format!("sip:{PREMIUM}@example.com"), &[])?;
     let progress = call.provisional(183, within(SOON)).await.context("183")?;
     let warning = progress.message.first(Name::Warning).unwrap_or("").to_owned();
@@ -34,8 +34,10 @@ async fn charged(stage: &mut Stage, report: &mut Report) -> Result<()> {
         "alice is told before the call goes on",
         format!("{}\nWarning: {warning}", first_line(&progress.message)),
     );
-    let message = chat.message(|message| message.attr("type") == Some("headline"), within(SOON)).await;
-    let headline = message.context("the headline reaches alice's XMPP client")?;
+    let chat = stage.chat("alice").await?;
+    let wanted = |stanza: &cusax_xmpp::Element| stanza.attr("type") == Some("headline");
+    let headline = chat.take("headline", within(SOON), wanted).await
+        .context("the headline reaches alice's XMPP client")?;
     let element = &headline.element;
     let body = element.child("jabber:client", "body").map(|body| body.text().into_owned()).unwrap_or_default();
     report.check(

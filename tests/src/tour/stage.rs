@@ -2,19 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use cusax_load::{Chat, Phone, PhoneConfig};
+use cusax_load::phone::within;
+use cusax_load::{Chat, ChatConfig, Phone, PhoneConfig};
 use cusax_sip::digest::Algorithm;
 
 use crate::ports::Port;
 use crate::process::Process;
 use crate::scratch::Scratch;
-use crate::server::DOMAIN;
-use crate::server::cusax::{Cusax, Settings};
-use crate::server::kamailio::Kamailio;
-use crate::server::prosody::Prosody;
-use crate::server::sipp::Gateway;
+use crate::server::{Cusax, DOMAIN, Gateway, Kamailio, Prosody, Settings};
 
 /// Users of the tour, with their passwords.
 pub const USERS: [(&str, &str); 3] = [("alice", "wonderland-1"), ("bob", "builder-22"), ("carol", "carillon-3")];
@@ -32,6 +30,7 @@ pub struct Stage {
     /// cusax itself.
     pub process: Process,
     phones: BTreeMap<String, Phone>,
+    chats: BTreeMap<String, Chat>,
     /// Call-ID of the call that step 2 made, for the trace.
     pub call_id: Option<String>,
     /// Session of that call.
@@ -63,7 +62,7 @@ impl Stage {
         tell("Prosody, the existing XMPP server", format!("clients tcp:{}, component tcp:{}", prosody.clients(), prosody.component()));
         let process = cusax.serve().await?;
         tell("cusax, the edge", format!("access udp:{}, core udp:{core}, http:{}", cusax.settings().access.address(), cusax.settings().http.address()));
-        Ok(Self { gateway, kamailio, prosody, cusax, process, phones: BTreeMap::new(), call_id: None, session: None, scratch })
+        Ok(Self { gateway, kamailio, prosody, cusax, process, phones: BTreeMap::new(), chats: BTreeMap::new(), call_id: None, session: None, scratch })
     }
 
     /// The frequency of a user's tone, in Hz.
@@ -90,6 +89,20 @@ impl Stage {
             self.phones.insert(user.to_owned(), Phone::start(config)?);
         }
         self.phones.get(user).context("no such phone")
+    }
+
+    /// The user's XMPP client, logged in at its first use.
+    ///
+    /// # Errors
+    /// Fails where Prosody does not let it in.
+    pub async fn chat(&mut self, user: &str) -> Result<&Chat> {
+        if !self.chats.contains_key(user) {
+            let password = USERS.iter().find(|(name, _)| *name == user).map_or("", |(_, password)| password);
+            let config = ChatConfig::new(format!("{user}@{DOMAIN}").parse()?, password, self.prosody.clients());
+            let chat = Chat::connect(config, within(Duration::from_secs(5))).await?;
+            self.chats.insert(user.to_owned(), chat);
+        }
+        self.chats.get(user).context("no such client")
     }
 
     /// A phone without an account.
