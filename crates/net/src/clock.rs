@@ -19,11 +19,7 @@ pub fn wall() -> SystemTime {
 /// Reads the wall clock, in microseconds since 1970; 0 where it stands before.
 #[must_use]
 pub fn unix_micros() -> u64 {
-    wall()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|elapsed| u64::try_from(elapsed.as_micros()).ok())
-        .unwrap_or(0)
+    wall().duration_since(UNIX_EPOCH).ok().and_then(|elapsed| u64::try_from(elapsed.as_micros()).ok()).unwrap_or(0)
 }
 
 /// Reads the wall clock, in seconds since 1970; 0 where it stands before.

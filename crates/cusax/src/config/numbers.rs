@@ -30,7 +30,7 @@ pub(crate) struct Numbers {
     pub(crate) access_codes: Vec<AccessCode>,
     /// Short numbers of the house.
     pub(crate) extensions: Option<Extensions>,
-    /// Whether the caller is told over XMPP as well, where there is [xmpp].
+    /// Whether the caller is told over XMPP as well, where there is an xmpp section.
     #[serde(default = "yes")]
     pub(crate) message: bool,
     /// Folder of prompts, with one folder in it for each language. Default: the built-in ones.

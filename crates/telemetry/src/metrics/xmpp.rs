@@ -35,7 +35,7 @@ impl Xmpp {
             ),
             stanza_errors: families.counters(
                 "xmpp_stanza_errors_total",
-                "Error stanzas by defined condition (RFC 6120 section 8.3.3).",
+                "Error stanzas by defined condition (RFC 6120 §8.3.3).",
                 &[("condition", CONDITIONS.to_vec())],
             ),
             dropped: families.counters(
