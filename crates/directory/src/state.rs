@@ -196,20 +196,19 @@ impl State {
         Ok(())
     }
 
-    /// The restrictions of a room, as (bare JID, kind), ascending.
+    /// All restrictions, as (room, bare JID, kind), ascending.
     ///
     /// # Errors
     /// The file fails.
-    pub async fn restrictions(&self, room: &str) -> Result<Vec<(String, Restriction)>, DirectoryError> {
-        let rows: Vec<(String, String)> =
-            sqlx::query_as("SELECT jid, kind FROM restriction WHERE room = ? ORDER BY jid, kind")
-                .bind(room)
+    pub async fn restrictions(&self) -> Result<Vec<(String, String, Restriction)>, DirectoryError> {
+        let rows: Vec<(String, String, String)> =
+            sqlx::query_as("SELECT room, jid, kind FROM restriction ORDER BY room, jid, kind")
                 .fetch_all(&mut *self.connection.lock().await)
                 .await
                 .map_err(|e| self.database.failed(e))?;
         let kind =
             |stored: &str| if stored == Restriction::Ban.as_str() { Restriction::Ban } else { Restriction::Mute };
-        Ok(rows.into_iter().map(|(jid, stored)| (jid, kind(&stored))).collect())
+        Ok(rows.into_iter().map(|(room, jid, stored)| (room, jid, kind(&stored))).collect())
     }
 
     fn key(&self, stored: Vec<u8>) -> Result<SecretKey, DirectoryError> {
