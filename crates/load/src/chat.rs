@@ -162,6 +162,15 @@ impl Chat {
         deadline: Instant,
         wanted: impl Fn(&Element) -> bool,
     ) -> Result<Received, ChatError> {
+        self.take_received(what, deadline, |received| wanted(&received.element)).await
+    }
+
+    async fn take_received(
+        &self,
+        what: &str,
+        deadline: Instant,
+        wanted: impl Fn(&Received) -> bool,
+    ) -> Result<Received, ChatError> {
         let mut changes = self.inbox.subscribe();
         loop {
             let mut taken = None;

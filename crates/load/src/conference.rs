@@ -1,7 +1,7 @@
 //! Phones in one conference, and the matrix of who hears whom.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use cusax_net::clock;
@@ -16,6 +16,8 @@ pub struct Plan {
     pub to: String,
     /// Where the phones send their calls.
     pub proxy: SocketAddr,
+    /// The address that they are on.
+    pub bind: IpAddr,
     /// Domain of the phones' addresses.
     pub domain: String,
     /// Names and passwords; phones beyond these take them again from the first. None: `phone1`, ... without a password.
@@ -103,6 +105,7 @@ fn phone_config(plan: &Plan, number: usize) -> PhoneConfig {
     let dbfs = (-6.0 - 20.0 * crowd.log10()).min(-15.0);
     let mut config = PhoneConfig::new(&user, &plan.domain, "", plan.proxy, hertz);
     config.login = login;
+    config.bind = plan.bind;
     config.tone = Tone { hertz, dbfs };
     config
 }

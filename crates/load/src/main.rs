@@ -1,7 +1,9 @@
 //! `cusax-load`, the load tester.
 
+#![forbid(unsafe_code)]
+
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -46,6 +48,9 @@ struct ConferenceArgs {
     /// The edge's SIP listener; phones send everything there, over UDP.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5060")]
     proxy: SocketAddr,
+    /// The address of this machine that phones are on; default: the proxy's, which then is on this machine.
+    #[arg(long, value_name = "ADDRESS")]
+    bind: Option<IpAddr>,
     /// An account that a phone calls from; may be given again. Without any, phones have no credentials.
     #[arg(long, value_name = "USER:PASSWORD", value_parser = account)]
     account: Vec<Login>,
@@ -81,6 +86,7 @@ fn main() -> Result<ExitCode> {
     let plan = Plan {
         to: args.to,
         proxy: args.proxy,
+        bind: args.bind.unwrap_or(args.proxy.ip()),
         domain: args.domain,
         accounts: args.account,
         phones,

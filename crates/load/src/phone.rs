@@ -36,15 +36,15 @@ pub struct PhoneConfig {
     pub login: Option<Login>,
     /// Where everything that begins something is sent: its outbound proxy.
     pub proxy: SocketAddr,
-    /// The address that it has its sockets on.
+    /// The address that it has its sockets on, and tells others; never an unspecified one.
     pub bind: IpAddr,
     /// What it says all the time.
     pub tone: Tone,
 }
 
 impl PhoneConfig {
-    /// A phone on the address that its proxy is on (127.0.0.1 for that, else any), whose digest username is its user
-    /// part, with a tone at -20 dBFS.
+    /// A phone on the machine of its proxy (else set `bind`), whose digest username is its user part, with a tone at
+    /// -20 dBFS.
     #[must_use]
     pub fn new(user: &str, domain: &str, password: &str, proxy: SocketAddr, hertz: f64) -> Self {
         let login = Login { username: user.to_owned(), password: password.to_owned(), algorithm: None };

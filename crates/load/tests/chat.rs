@@ -1,5 +1,7 @@
 //! What a client says where it cannot get online. What it does online is tried on real servers, in `tests/`.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! Two phones that call each other on this machine, and hear.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -46,8 +46,8 @@ impl Inbox {
         self.stanzas.push_back(received);
     }
 
-    pub(super) fn take(&mut self, wanted: &impl Fn(&Element) -> bool) -> Option<Received> {
-        let at = self.stanzas.iter().position(|received| wanted(&received.element))?;
+    pub(super) fn take(&mut self, wanted: &impl Fn(&Received) -> bool) -> Option<Received> {
+        let at = self.stanzas.iter().position(wanted)?;
         self.stanzas.remove(at)
     }
 
@@ -72,9 +72,10 @@ mod tests {
             inbox.push(Received { at: clock::now(), element });
         }
         let id = |received: Option<Received>| received.and_then(|it| it.element.attr("id").map(str::to_owned));
+        let nine = |received: &Received| received.element.attr("id") == Some("9");
         assert_eq!(id(inbox.take(&|_| true)).as_deref(), Some("2"));
-        assert_eq!(id(inbox.take(&|element| element.attr("id") == Some("9"))).as_deref(), Some("9"));
-        assert_eq!(id(inbox.take(&|element| element.attr("id") == Some("9"))), None);
+        assert_eq!(id(inbox.take(&nine)).as_deref(), Some("9"));
+        assert_eq!(id(inbox.take(&nine)), None);
         inbox.forget();
         assert_eq!(id(inbox.take(&|_| true)), None);
     }

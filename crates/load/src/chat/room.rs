@@ -43,13 +43,18 @@ impl Chat {
     ) -> Result<Entered, ChatError> {
         let what = format!("entering {room}");
         let occupant = self.occupant(room, nick, &what)?;
+        let asked = clock::now();
         self.send(muc::enter(&occupant, password.map(Secret::new).as_ref())).await?;
-        let ours = |stanza: &Element| {
-            let from = stanza::from(stanza).is_some_and(|from| from.bare_str() == room.as_str());
-            let own = UserInfo::of(stanza).is_some_and(|info| info.has(110));
-            stanza.name() == "presence" && from && (own || stanza.attr("type") == Some("error"))
+        // What came before is about an earlier visit.
+        let ours = |Received { at, element }: &Received| {
+            let from = stanza::from(element).is_some_and(|from| from.bare_str() == room.as_str());
+            let own = match element.attr("type") {
+                None => UserInfo::of(element).is_some_and(|info| info.has(110)),
+                Some(kind) => kind == "error",
+            };
+            *at >= asked && element.name() == "presence" && from && own
         };
-        let presence = self.take(&format!("presence after {what}"), deadline, ours).await?.element;
+        let presence = self.take_received(&format!("presence after {what}"), deadline, ours).await?.element;
         if let Some(condition) = stanza::error_condition(&presence) {
             return Err(self.refused(&what, condition));
         }
