@@ -91,8 +91,8 @@ enum Alarm {
     Unpracked(u64, u32),
     /// Nobody answered for too long.
     RangOut(u64),
-    /// The INVITE was cancelled and never ended.
-    CancelIgnored(u64),
+    /// An INVITE that nobody waits for any more has not ended.
+    Overdue(u64),
     /// No more 2xx can come.
     Settled(u64),
     /// Try a re-INVITE again after 491.
@@ -160,7 +160,7 @@ impl UserAgent {
                 Alarm::ResendProvisional(call, rseq) => self.resend_provisional(call, rseq, now),
                 Alarm::Unpracked(call, rseq) => self.unpracked(call, rseq, now),
                 Alarm::RangOut(call) => self.rang_out(call, now),
-                Alarm::CancelIgnored(sent) => self.cancel_ignored(sent, now),
+                Alarm::Overdue(sent) => self.overdue(sent, now),
                 Alarm::Settled(sent) => {
                     self.sent.remove(sent);
                 }
@@ -274,6 +274,9 @@ impl UserAgent {
         for (server, request) in call.invite.iter().chain(&call.offer) {
             let response = call.sign(self.compose(request, 487, &call.local_tag));
             self.layer.respond(*server, 487, response.empty(), now);
+        }
+        if let Some(sent) = call.pending {
+            self.disown(sent, now);
         }
         true
     }

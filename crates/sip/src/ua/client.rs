@@ -113,6 +113,9 @@ impl UserAgent {
             call.pending = sent;
             call.offering = call.offering.take().filter(|_| sent.is_some());
         }
+        if let Some(sent) = sent {
+            self.timers.arm(RING, Alarm::Overdue(sent), now);
+        }
         sent.is_some()
     }
 
@@ -146,22 +149,39 @@ impl UserAgent {
         let Some(sent) = self.sent.get_mut(key) else { return };
         if let Some(client) = sent.client.filter(|_| sent.proceeding) {
             self.layer.cancel(client, &borrowed(&headers), now);
-            self.timers.arm(T64, Alarm::CancelIgnored(key), now);
+            self.timers.arm(T64, Alarm::Overdue(key), now);
         }
         sent.cancel = Some(headers);
     }
 
-    /// §9.1: an INVITE that does not end within 64·T1 of its CANCEL counts as cancelled.
-    pub(super) fn cancel_ignored(&mut self, key: u64, now: Instant) {
-        let Some(sent) = self.sent.get(key) else { return };
-        let (Purpose::Invite { call, .. }, Some(client)) = (&sent.purpose, sent.client) else { return };
-        let call = *call;
-        if self.calls.get(call).is_none_or(|call| call.pending != Some(key)) {
-            return;
+    /// What has to become of our INVITE or re-INVITE when its call is over: an INVITE is cancelled, and either is waited
+    /// for no longer than a CANCEL would be.
+    pub(super) fn disown(&mut self, key: u64, now: Instant) {
+        let Some(sent) = self.sent.get_mut(key) else { return };
+        let fresh = matches!(sent.purpose, Purpose::Invite { .. }) && sent.cancel.is_none();
+        if fresh
+            && sent.proceeding
+            && let Some(client) = sent.client
+        {
+            self.layer.cancel(client, &[], now);
         }
-        self.layer.abandon(client);
-        self.sent.remove(key);
-        self.fail(call, 487, None, now);
+        sent.cancel.get_or_insert_default();
+        self.timers.arm(T64, Alarm::Overdue(key), now);
+    }
+
+    /// An INVITE that does not end within 64·T1 of its CANCEL counts as cancelled (§9.1), a re-INVITE that rang for too
+    /// long as not answered.
+    pub(super) fn overdue(&mut self, key: u64, now: Instant) {
+        let Some(sent) = self.sent.get(key) else { return };
+        let unanswered = match &sent.purpose {
+            Purpose::Invite { acks, .. } => acks.is_empty(),
+            Purpose::Reinvite { ack, .. } => ack.is_none(),
+            Purpose::Silent | Purpose::Asked { .. } => false,
+        };
+        if let Some(client) = sent.client.filter(|_| unanswered) {
+            self.layer.abandon(client);
+            self.finished(key, 408, None, now);
+        }
     }
 
     /// A response to a request of ours.
@@ -194,7 +214,7 @@ impl UserAgent {
         let (uri, cseq) = (sent.draft.uri.clone(), sent.draft.cseq);
         if let (true, Some(client), Some(headers)) = (first, sent.client, &sent.cancel) {
             self.layer.cancel(client, &borrowed(headers), now);
-            self.timers.arm(T64, Alarm::CancelIgnored(key), now);
+            self.timers.arm(T64, Alarm::Overdue(key), now);
         }
         if message.status() == Some(100) {
             return;

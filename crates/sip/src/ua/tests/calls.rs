@@ -95,6 +95,19 @@ fn a_call_whose_ack_never_comes_ends_by_bye() {
 }
 
 #[test]
+fn a_bye_that_overtakes_every_200_ends_the_call_and_its_invite() {
+    let mut link = Link::new(17);
+    link.agents[ALICE].invite(&outgoing(), link.now).unwrap();
+    let bob = link.invited();
+    link.agents[BOB].progress(bob, 180, CONTACTS[BOB], &[], None, link.now);
+    link.run(SHORT);
+    link.drop_next = vec!["SIP/2.0 200"; 11];
+    link.agents[BOB].accept(bob, CONTACTS[BOB], &[], None, link.now);
+    let events = link.drain();
+    assert_eq!((ended(&events, ALICE), ended(&events, BOB)), (vec![EndReason::Bye], vec![EndReason::Unacknowledged]));
+}
+
+#[test]
 fn repeats_a_lost_bye_and_ends_even_where_it_never_arrives() {
     let mut link = Link::new(4);
     let (alice, _) = link.establish();

@@ -101,7 +101,8 @@ fn run(seed: u64) {
 
 #[test]
 fn every_call_ends_once_and_all_tables_drain() {
-    for seed in 0..16 {
+    // 534: every 200 to one INVITE is lost, so that BYE comes while its caller still waits.
+    for seed in (0..16).chain([534]) {
         run(seed);
     }
 }
