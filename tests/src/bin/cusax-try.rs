@@ -52,7 +52,10 @@ fn tell_where(stage: &Stage, report: &mut Report) {
         String::from("\n== it stays up: try it yourself, Ctrl-C ends everything"),
         format!("   metrics      http://{}/metrics", settings.http.address()),
         format!("   log          {}", stage.process.dir().join("log").display()),
-        format!("   trace        (cd {} && cusax trace --config cusax.toml alice@{DOMAIN})", stage.cusax.dir().display()),
+        format!(
+            "   trace        (cd {} && cusax trace --config cusax.toml alice@{DOMAIN})",
+            stage.cusax.dir().display()
+        ),
         format!("   softphone    server/proxy {} (UDP), domain {DOMAIN}", settings.access.address()),
         format!("   XMPP client  server {} (no TLS, local try-out only)", stage.prosody.clients()),
         format!("   meeting      sip:standup@{ROOMS} is xmpp:standup@{ROOMS}"),

@@ -36,7 +36,10 @@ pub async fn step(stage: &mut Stage, report: &mut Report) -> Result<()> {
     report.check(
         xmpp.iter().all(|(_, login)| login.is_ok()),
         "the same password opens XMPP: SASL at Prosody, which reads the same row through a view",
-        xmpp.iter().map(|(user, login)| format!("{user}: {}", login.as_ref().map_or_else(ToString::to_string, Clone::clone))).collect::<Vec<_>>().join(", "),
+        xmpp.iter()
+            .map(|(user, login)| format!("{user}: {}", login.as_ref().map_or_else(ToString::to_string, Clone::clone)))
+            .collect::<Vec<_>>()
+            .join(", "),
     );
     let status = register(stage, "alice", "not-her-password").await?;
     let refused = login(stage, "alice", "not-her-password").await;

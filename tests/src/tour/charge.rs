@@ -36,8 +36,8 @@ async fn charged(stage: &mut Stage, report: &mut Report) -> Result<()> {
     );
     let chat = stage.chat("alice").await?;
     let wanted = |stanza: &cusax_xmpp::Element| stanza.attr("type") == Some("headline");
-    let headline = chat.take("headline", within(SOON), wanted).await
-        .context("the headline reaches alice's XMPP client")?;
+    let headline =
+        chat.take("headline", within(SOON), wanted).await.context("the headline reaches alice's XMPP client")?;
     let element = &headline.element;
     let body = element.child("jabber:client", "body").map(|body| body.text().into_owned()).unwrap_or_default();
     report.check(

@@ -58,7 +58,10 @@ async fn revoke(stage: &mut Stage, report: &mut Report, room: &BareJid, calls: &
     report.check(
         worst < 250.0,
         "from the moderator's stanza to silence in the last listener's ear",
-        format!("{worst:.1} ms (the room's answer to the moderator took {:.1} ms)", millis(moderated.done, moderated.asked)),
+        format!(
+            "{worst:.1} ms (the room's answer to the moderator took {:.1} ms)",
+            millis(moderated.done, moderated.asked)
+        ),
     );
     let moderated = moderator.set_role(room, "bob", Role::Participant, None, within(SOON)).await?;
     let heard = calls.0[0].until_heard(bob, within(SOON)).await.context("bob is heard again")?;
@@ -72,9 +75,17 @@ async fn kick_and_ban(stage: &mut Stage, report: &mut Report, room: &BareJid, ca
     moderator.set_role(room, "carol", Role::None, Some("a moment please"), within(SOON)).await?;
     let ended = carol.ended(within(SOON)).await.context("carol's call ends")?;
     let cause = ended.cause.unwrap_or_default();
-    report.check(cause.contains("Kicked"), "carol is kicked from the room: BYE on her phone", format!("Reason: {cause}"));
+    report.check(
+        cause.contains("Kicked"),
+        "carol is kicked from the room: BYE on her phone",
+        format!("Reason: {cause}"),
+    );
     let again = dial(stage, "carol").await;
-    report.check(again.is_ok(), "she may come back", again.as_ref().map_or_else(ToString::to_string, |_| "200 OK".to_owned()));
+    report.check(
+        again.is_ok(),
+        "she may come back",
+        again.as_ref().map_or_else(ToString::to_string, |_| "200 OK".to_owned()),
+    );
     let carol = again?;
     let jid: BareJid = format!("carol@{DOMAIN}").parse().context("carol's JID")?;
     let moderator = stage.chat("alice").await?;

@@ -57,12 +57,32 @@ impl Stage {
         }
         let kamailio = Kamailio::start(&scratch, sip_server, core, gateway.address()).await?;
         tell("Kamailio, the existing SIP server", format!("udp:{}", kamailio.address()));
-        let prosody =
-            Prosody::start(&scratch, clients, component, &cusax.directory(), &cusax.secret_file()).await?;
-        tell("Prosody, the existing XMPP server", format!("clients tcp:{}, component tcp:{}", prosody.clients(), prosody.component()));
+        let prosody = Prosody::start(&scratch, clients, component, &cusax.directory(), &cusax.secret_file()).await?;
+        tell(
+            "Prosody, the existing XMPP server",
+            format!("clients tcp:{}, component tcp:{}", prosody.clients(), prosody.component()),
+        );
         let process = cusax.serve().await?;
-        tell("cusax, the edge", format!("access udp:{}, core udp:{core}, http:{}", cusax.settings().access.address(), cusax.settings().http.address()));
-        Ok(Self { gateway, kamailio, prosody, cusax, process, phones: BTreeMap::new(), chats: BTreeMap::new(), call_id: None, session: None, scratch })
+        tell(
+            "cusax, the edge",
+            format!(
+                "access udp:{}, core udp:{core}, http:{}",
+                cusax.settings().access.address(),
+                cusax.settings().http.address()
+            ),
+        );
+        Ok(Self {
+            gateway,
+            kamailio,
+            prosody,
+            cusax,
+            process,
+            phones: BTreeMap::new(),
+            chats: BTreeMap::new(),
+            call_id: None,
+            session: None,
+            scratch,
+        })
     }
 
     /// The frequency of a user's tone, in Hz.
