@@ -6,6 +6,7 @@
 
 mod accounts;
 mod component;
+mod conference;
 mod edge;
 mod headline;
 mod http;
@@ -50,6 +51,8 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         telemetry: telemetry.clone(),
         component: component_link,
         media,
+        restrictions: stores.restrictions().await?,
+        keep: stores.keeper(telemetry.clone()),
     })?;
     let health = Arc::new(http::Health::default());
     let mut tasks = tokio::task::JoinSet::new();

@@ -21,12 +21,16 @@ pub(crate) struct Conference {
     #[serde(default)]
     pub(crate) create: Create,
     /// Whether visitors are silent in rooms that are not moderated.
-    #[serde(default)]
+    #[serde(default = "yes")]
     pub(crate) mute_visitors_in_unmoderated_rooms: bool,
     /// Numbers to dial in, each with its room.
     #[serde(default)]
     #[schemars(example = serde_json::json!({ "+14045550900": "standup" }))]
     pub(crate) numbers: BTreeMap<Number, LocalPart>,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// What a call to a room that does not exist gets.

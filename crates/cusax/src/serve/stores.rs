@@ -28,6 +28,13 @@ pub(super) struct Stores {
     pub(super) pseudonym: SecretKey,
 }
 
+/// Somebody who may not do something in a room.
+pub(super) struct Restricted {
+    pub(super) room: String,
+    pub(super) jid: String,
+    pub(super) restriction: Restriction,
+}
+
 /// A change to who may do what in a room, to be kept.
 #[derive(Debug)]
 pub(super) enum Keep {
@@ -55,9 +62,10 @@ impl Stores {
         })
     }
 
-    /// The restrictions of a room, as they were kept.
-    pub(super) fn state(&self) -> &Arc<State> {
-        &self.state
+    /// Who may not do what in the rooms of a MUC service, as it was kept.
+    pub(super) async fn restrictions(&self) -> anyhow::Result<Vec<Restricted>> {
+        let all = self.state.restrictions().await.context("cannot read who is restricted")?;
+        Ok(all.into_iter().map(|(room, jid, restriction)| Restricted { room, jid, restriction }).collect())
     }
 
     /// Follows changes that other processes make; a directory that cannot be read keeps its last snapshot.

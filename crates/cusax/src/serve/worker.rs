@@ -1,5 +1,6 @@
 //! The SIP thread: it owns the edge, and carries messages between sockets, streams, the focus and the directory.
 
+mod meetings;
 mod streams;
 
 use std::cell::RefCell;
@@ -23,8 +24,9 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::component::{Heard, Link};
 use super::media::Media;
 use super::seeds;
-use super::stores::Stores;
+use super::stores::{Keep, Restricted, Stores};
 use crate::config::Config;
+use meetings::Meetings;
 
 /// Largest datagram.
 const DATAGRAM: usize = 65_535;
@@ -39,6 +41,10 @@ pub(super) struct Parts<'a> {
     pub(super) telemetry: Telemetry,
     pub(super) component: Link,
     pub(super) media: Option<Media>,
+    /// Who may not do what in which room, as it was kept.
+    pub(super) restrictions: Vec<Restricted>,
+    /// Where changes to that are kept.
+    pub(super) keep: mpsc::Sender<Keep>,
 }
 
 /// The running thread; it ends when this is dropped.
@@ -71,6 +77,7 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
         }
     }
     let streams = streams::Wiring::new(tcp, &parts.config.sip.limits);
+    let meetings = Meetings::open(parts.config, parts.media, parts.restrictions, parts.keep)?;
     let core = Core {
         edge: Edge::new(parts.edge, seeds(), clock::unix_seconds(), clock::now()),
         directory: Arc::clone(&parts.stores.directory),
@@ -79,6 +86,7 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
         sockets: Vec::new(),
         streams: streams.sender(),
         component: parts.component.send,
+        meetings,
     };
     let heard = parts.component.heard;
     let (stop, stopped) = oneshot::channel();
@@ -110,6 +118,7 @@ struct Core {
     sockets: Vec<(ListenerId, Arc<AsyncSocket>, SendBatch)>,
     streams: mpsc::Sender<streams::Order>,
     component: mpsc::Sender<cusax_xmpp::Element>,
+    meetings: Option<Meetings>,
 }
 
 type Shared = Rc<RefCell<Core>>;
@@ -152,13 +161,26 @@ async fn run(
     tokio::task::spawn_local(streams.run(Rc::clone(&core), Rc::clone(&rearm)));
     tokio::task::spawn_local(keep_time(Rc::clone(&core), Rc::clone(&rearm)));
     let _ = ready.send(Ok(()));
-    let listen = async {
-        while let Some(_heard) = heard.recv().await {}
+    tokio::task::spawn_local(meetings::listen(Rc::clone(&core), Rc::clone(&rearm)));
+    let rooms = async {
+        while let Some(said) = heard.recv().await {
+            let now = clock::now();
+            let mut core = core.borrow_mut();
+            if let Some(meetings) = &mut core.meetings {
+                match said {
+                    Heard::Stanza(stanza, received) => meetings.core.handle_stanza(&stanza, received, now),
+                    Heard::Link(up) => meetings.core.handle_link(up, now),
+                }
+            }
+            core.settle(now);
+            rearm.notify_one();
+        }
+        // Without a component there is nobody to listen to.
         std::future::pending::<()>().await;
     };
     tokio::select! {
         _ = stopped => {}
-        () = listen => {}
+        () = rooms => {}
     }
 }
 
@@ -189,7 +211,7 @@ async fn read_socket(listener: ListenerId, socket: Arc<AsyncSocket>, core: Share
 /// Runs the cores' timers.
 async fn keep_time(core: Shared, rearm: Rc<Notify>) {
     loop {
-        let due = core.borrow().edge.poll_timeout();
+        let due = core.borrow().poll_timeout();
         let timer = async {
             match due {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -202,6 +224,9 @@ async fn keep_time(core: Shared, rearm: Rc<Notify>) {
                 let now = clock::now();
                 let mut core = core.borrow_mut();
                 core.edge.handle_timeout(now);
+                if let Some(meetings) = &mut core.meetings {
+                    meetings.core.handle_timeout(now);
+                }
                 core.settle(now);
             }
         }
@@ -216,11 +241,30 @@ impl Core {
         self.pump(now);
     }
 
+    fn poll_timeout(&self) -> Option<Instant> {
+        let meetings = self.meetings.as_ref().and_then(|meetings| meetings.core.poll_timeout());
+        [self.edge.poll_timeout(), meetings].into_iter().flatten().min()
+    }
+
+    /// Carries messages between the edge and the focus until neither has more to say.
     fn pump(&mut self, now: Instant) {
+        loop {
+            self.pump_edge(now);
+            if !self.pump_meetings(now) {
+                return;
+            }
+        }
+    }
+
+    fn pump_edge(&mut self, now: Instant) {
         while let Some(output) = self.edge.poll_output() {
             match output {
                 Output::Transmit(transmit) => self.transmit(transmit, now),
-                Output::Focus { .. } => {}
+                Output::Focus { bytes, flow } => {
+                    if let Some(meetings) = &mut self.meetings {
+                        meetings.core.handle_sip(bytes, flow, now);
+                    }
+                }
                 Output::Accounts { query, caller, callee } => {
                     let snapshot = self.directory.snapshot();
                     let find = |key| super::accounts::find(&snapshot, &self.domain, &key);

@@ -1,0 +1,255 @@
+//! A conference's view of its room: the one that is being entered, and the last one that could be.
+//!
+//! A [`Room`] view that ended (the room vanished with its server) cannot be entered again, but what it knew last is
+//! what callers are judged by until a new view is ready.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use cusax_xmpp::muc::{
+    self, Affiliation, Limits, Link, Moderation, Occupant, Role, Room, RoomConfig, RoomEvent, Standing,
+};
+use cusax_xmpp::{BareJid, Element, Jid};
+
+use crate::seed::Seed;
+
+/// What the mirror tells: what the room tells, and what only comparing with before shows.
+#[derive(Debug)]
+pub(crate) struct Change {
+    /// What changed.
+    pub(crate) event: RoomEvent,
+    /// True where it was found by comparing after we could not look, rather than told as it happened.
+    pub(crate) found: bool,
+    /// True where it is what we asked for.
+    pub(crate) own: bool,
+    /// True where an occupant has this role because he left and came back unseen.
+    pub(crate) returned: bool,
+}
+
+/// What the mirror wants.
+pub(crate) enum Output {
+    /// Send this stanza.
+    Send(Element),
+    /// A stanza was dropped.
+    Dropped(cusax_event::xmpp::Dropped),
+    /// Something changed.
+    Change(Change),
+}
+
+#[derive(Debug)]
+pub(crate) struct Names {
+    pub(crate) room: BareJid,
+    pub(crate) focus: Jid,
+    pub(crate) nick: String,
+}
+
+pub(crate) struct Mirror {
+    names: Names,
+    room: Room,
+    /// True once `room` was ready, and for as long as no other takes its place.
+    ready: bool,
+    last: Option<Room>,
+    /// When the room is looked for again.
+    retry: Option<Instant>,
+    /// True from a lost link until room and call were compared.
+    blind: bool,
+    /// Roles that we asked for, by nick.
+    asked: BTreeMap<String, Role>,
+    /// Sessions of the occupant that the stanza at hand is about, before it.
+    before: Option<Vec<Jid>>,
+}
+
+impl Mirror {
+    /// Begins to enter the room.
+    pub(crate) fn new(names: Names, seed: &mut Seed, now: Instant) -> Self {
+        let room = view(&names, seed, now);
+        Self { names, room, ready: false, last: None, retry: None, blind: false, asked: BTreeMap::new(), before: None }
+    }
+
+    /// What the room last was; `None` where it never was.
+    fn known(&self) -> Option<&Room> {
+        if self.ready { Some(&self.room) } else { self.last.as_ref() }
+    }
+
+    pub(crate) fn configuration(&self) -> Option<&RoomConfig> {
+        self.known().map(Room::configuration)
+    }
+
+    /// True from a lost link until room and call were compared.
+    pub(crate) const fn is_blind(&self) -> bool {
+        self.blind
+    }
+
+    pub(crate) const fn name(&self) -> &BareJid {
+        &self.names.room
+    }
+
+    pub(crate) fn standing(&self, jid: &BareJid) -> Standing {
+        let nobody = Standing { role: None, affiliation: Affiliation::None };
+        self.known().map_or(nobody, |room| room.standing(jid))
+    }
+
+    /// The occupants of a user.
+    pub(crate) fn occupants_of(&self, jid: &BareJid) -> Vec<Occupant> {
+        let all = self.known().into_iter().flat_map(Room::occupants);
+        all.filter(|occupant| occupant.bare().as_ref() == Some(jid)).cloned().collect()
+    }
+
+    /// The people in the room or among `callers`, without `but`.
+    pub(crate) fn people<'a>(&self, callers: impl Iterator<Item = &'a BareJid>, but: &BareJid) -> usize {
+        let mut people: BTreeSet<BareJid> = callers.cloned().collect();
+        let mut hidden = 0;
+        for occupant in self.known().into_iter().flat_map(Room::occupants) {
+            match occupant.bare() {
+                Some(bare) => {
+                    people.insert(bare);
+                }
+                None => hidden += 1,
+            }
+        }
+        people.remove(but);
+        people.len() + hidden
+    }
+
+    /// Asks the room for an occupant's role.
+    pub(crate) fn set_role(&mut self, nick: &str, role: Role, reason: &str) {
+        if self.ready && self.room.is_live() {
+            self.asked.insert(nick.to_owned(), role);
+            self.room.set_role(nick, role, Some(reason));
+        }
+    }
+
+    /// Asks the room for a ban.
+    pub(crate) fn ban(&mut self, jid: &BareJid, reason: &str) {
+        if self.ready && self.room.is_live() {
+            self.room.set_affiliation(jid, Affiliation::Outcast, Some(reason));
+        }
+    }
+
+    pub(crate) fn handle_stanza(&mut self, element: &Element, from: &Jid, received: Instant) {
+        let occupant = from.resource().and_then(|nick| self.room.occupant(nick));
+        self.before = occupant.filter(|_| self.blind).map(|occupant| occupant.sessions.clone());
+        self.room.handle_stanza(element, received);
+    }
+
+    pub(crate) fn handle_link(&mut self, up: bool, seed: &mut Seed, now: Instant) {
+        if self.room.is_over() {
+            if up {
+                self.look_again(seed, now);
+            } else {
+                self.retry = None;
+            }
+        } else {
+            self.room.handle_link(if up { Link::Up } else { Link::Down }, now);
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        [self.retry, self.room.poll_timeout()].into_iter().flatten().min()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, seed: &mut Seed, now: Instant) {
+        if self.retry.is_some_and(|due| due <= now) {
+            self.look_again(seed, now);
+        } else {
+            self.before = None;
+            self.room.handle_timeout(now);
+        }
+    }
+
+    /// Looks for the room again in a while; what it last was stays known.
+    pub(crate) fn lose(&mut self, now: Instant) {
+        self.blind = true;
+        self.retry = Some(now + AGAIN);
+    }
+
+    fn look_again(&mut self, seed: &mut Seed, now: Instant) {
+        self.retry = None;
+        self.asked.clear();
+        let next = view(&self.names, seed, now);
+        let over = std::mem::replace(&mut self.room, next);
+        if std::mem::take(&mut self.ready) {
+            self.last = Some(over);
+        }
+    }
+
+    pub(crate) fn leave(&mut self) {
+        self.retry = None;
+        self.room.leave();
+    }
+
+    /// All that the mirror wants now.
+    pub(crate) fn drain(&mut self) -> Vec<Output> {
+        let mut all = Vec::new();
+        while let Some(output) = self.room.poll_output() {
+            all.push(output);
+        }
+        // Lists that were read are compared at once, right before this is told.
+        let compared = all.iter().any(|output| matches!(output, muc::Output::Event(RoomEvent::Reconciled(_))));
+        all.into_iter()
+            .map(|output| match output {
+                muc::Output::Send(stanza) => Output::Send(stanza),
+                muc::Output::Dropped(dropped) => Output::Dropped(dropped),
+                muc::Output::Event(event) => Output::Change(self.change(event, compared)),
+            })
+            .collect()
+    }
+
+    fn change(&mut self, event: RoomEvent, compared: bool) -> Change {
+        let found = self.blind || compared;
+        let (mut own, mut returned) = (false, false);
+        match &event {
+            RoomEvent::Ready => {
+                (self.ready, self.blind, self.last) = (true, false, None);
+            }
+            RoomEvent::LinkLost => {
+                self.blind = true;
+                self.asked.clear();
+            }
+            RoomEvent::Reconciled(result) => {
+                self.blind = *result == cusax_event::moderation::ReconcileResult::Failed;
+            }
+            RoomEvent::RoleChanged { occupant, .. } => {
+                own = self.asked.get(&occupant.nick) == Some(&occupant.role);
+                returned = found && self.before.as_ref().is_none_or(|before| *before != occupant.sessions);
+                if own {
+                    self.asked.remove(&occupant.nick);
+                }
+            }
+            RoomEvent::OccupantLeft { occupant, .. } => {
+                self.asked.remove(&occupant.nick);
+            }
+            RoomEvent::NickChanged { occupant, from } => {
+                if let Some(role) = self.asked.remove(from) {
+                    self.asked.insert(occupant.nick.clone(), role);
+                }
+            }
+            RoomEvent::ModerationRefused { moderation: Moderation::Role { nick, .. }, .. } => {
+                self.asked.remove(nick);
+            }
+            RoomEvent::Absent
+            | RoomEvent::Failed { .. }
+            | RoomEvent::OccupantJoined(_)
+            | RoomEvent::AffiliationChanged { .. }
+            | RoomEvent::VoiceRequested { .. }
+            | RoomEvent::SubjectChanged { .. }
+            | RoomEvent::ConfigChanged(_)
+            | RoomEvent::Destroyed(_)
+            | RoomEvent::ModerationRefused { moderation: Moderation::Affiliation { .. }, .. } => {}
+        }
+        Change { event, found, own, returned }
+    }
+}
+
+fn view(names: &Names, seed: &mut Seed, now: Instant) -> Room {
+    let config = muc::Config {
+        room: names.room.clone(),
+        focus: names.focus.clone(),
+        nick: names.nick.clone(),
+        limits: Limits::default(),
+    };
+    Room::new(config, seed.next(), now)
+}
+
+/// How long after a room vanished it is looked for again.
+const AGAIN: Duration = Duration::from_secs(10);

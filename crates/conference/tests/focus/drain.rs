@@ -1,0 +1,117 @@
+//! Nothing is left behind, whatever happens in whatever order.
+
+use std::time::Duration;
+
+use cusax_event::LegId;
+
+use crate::phone::Phone;
+use crate::service::Flavour;
+use crate::stage::{ROOM, Stage, URI};
+
+/// SplitMix64: a seed names a run.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        ((mixed ^ (mixed >> 27)) >> 16) % bound
+    }
+}
+
+#[test]
+fn a_thousand_joins_and_leaves_drain_to_nothing() {
+    let mut stage = Stage::new(Flavour::Prosody);
+    let mut inside: Vec<Phone> = Vec::new();
+    for turn in 0..1_000 {
+        let user = ["alice", "bob", "carol", "dave"][turn % 4];
+        inside.push(stage.enter(user).0);
+        if inside.len() > 20 {
+            let bye = inside.remove(turn % 20).request("BYE", URI, "", "");
+            stage.sip(bye);
+        }
+        stage.pass(Duration::from_millis(500));
+    }
+    assert_eq!(stage.focus.counts().legs, inside.len());
+    for mut phone in inside {
+        let bye = phone.request("BYE", URI, "", "");
+        stage.sip(bye);
+    }
+    stage.pass(Duration::from_secs(100));
+    assert!(stage.focus.is_idle());
+    assert!(stage.muted.is_empty() && !stage.rooms[ROOM].focus);
+    assert_eq!(stage.focus.poll_timeout(), None);
+}
+
+/// Random deeds of callers, moderators and the network. Whenever the focus sees the room, who is in the call and who is
+/// heard is what the room says.
+fn run(seed: u64) {
+    let users = ["alice", "bob", "carol", "dave"];
+    let flavour = if seed % 2 == 0 { Flavour::Prosody } else { Flavour::Ejabberd };
+    let mut chance = Chance(seed);
+    let mut stage = Stage::new(flavour);
+    let mut inside: Vec<(Phone, LegId, usize)> = Vec::new();
+    let mut up = true;
+    for _ in 0..150 {
+        let who = usize::try_from(chance.below(4)).unwrap();
+        let (user, nick) = (users[who], users[who].to_uppercase());
+        let address = format!("{user}@example.test");
+        let present = stage.rooms[ROOM].occupants.contains_key(&nick);
+        let banned = stage.rooms[ROOM].affiliations.get(&address) == Some(&"outcast");
+        match chance.below(11) {
+            0 | 1 => {
+                let mut phone = stage.phone(user);
+                if stage.dial(&mut phone).status() == Some(200) {
+                    let leg = stage.muted.keys().last().copied().unwrap();
+                    inside.push((phone, leg, who));
+                }
+            }
+            2 if !inside.is_empty() => {
+                let at = usize::try_from(chance.below(inside.len() as u64)).unwrap();
+                let bye = inside.remove(at).0.request("BYE", URI, "", "");
+                stage.sip(bye);
+            }
+            3 if !present && !banned => stage.room(|room| room.join(&nick, &format!("{address}/x"), "participant")),
+            4 if present => stage.room(|room| room.leave(&nick)),
+            5 if present => stage.room(|room| room.role(&nick, "visitor", "")),
+            6 if present => stage.room(|room| room.role(&nick, "participant", "")),
+            7 if present => stage.room(|room| room.kick(&nick, "")),
+            8 if !banned => stage.room(|room| room.affiliate(&address, "outcast", "")),
+            8 => stage.room(|room| room.affiliate(&address, "none", "")),
+            9 => {
+                up = !up;
+                stage.link(up);
+            }
+            _ => stage.pass(Duration::from_millis(chance.below(3_000))),
+        }
+        inside.retain(|(_, leg, _)| stage.muted.contains_key(leg));
+        assert_eq!(stage.focus.counts().legs, inside.len(), "seed {seed}");
+        if !up {
+            continue;
+        }
+        for (_, leg, who) in &inside {
+            let room = &stage.rooms[ROOM];
+            let address = format!("{}@example.test", users[*who]);
+            assert_ne!(room.affiliations.get(&address), Some(&"outcast"), "seed {seed}: {address} is banned");
+            let role = room.occupants.get(&users[*who].to_uppercase()).map(|occupant| occupant.role);
+            if let Some(role) = role.filter(|_| room.focus) {
+                assert_eq!(stage.is_muted(*leg), role == "visitor", "seed {seed}: {address} is a {role}");
+            }
+        }
+    }
+    if !up {
+        stage.link(true);
+    }
+    for (mut phone, ..) in inside {
+        let bye = phone.request("BYE", URI, "", "");
+        stage.sip(bye);
+    }
+    stage.pass(Duration::from_secs(200));
+    assert!(stage.focus.is_idle(), "seed {seed}: {:?}", stage.focus.counts());
+    assert!(stage.muted.is_empty(), "seed {seed}");
+}
+
+#[test]
+fn the_call_is_what_the_room_says_in_any_order_of_events() {
+    (0..200).for_each(run);
+}

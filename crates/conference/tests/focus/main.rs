@@ -1,0 +1,13 @@
+//! The focus between a scripted MUC service, scripted phones behind an edge, and a mixer, on a virtual clock.
+
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for the outputs that it is about")]
+
+mod admission;
+mod calls;
+mod drain;
+mod link;
+mod moderation;
+mod phone;
+mod recorded;
+mod service;
+mod stage;
