@@ -45,6 +45,8 @@ pub(crate) struct Conference {
     pub(crate) mirrored: bool,
     /// What the room asked of who comes in, when last looked at.
     pub(crate) rules: Rules,
+    /// When a change of the room's configuration was received whose lists are not read yet, and whether nobody told.
+    pub(crate) reconfigured: Option<(Instant, bool)>,
     /// When it ends, nobody being in the call.
     pub(crate) linger: Option<Instant>,
 }

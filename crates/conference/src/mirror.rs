@@ -75,11 +75,6 @@ impl Mirror {
         self.known().map(Room::configuration)
     }
 
-    /// True from a lost link until room and call were compared.
-    pub(crate) const fn is_blind(&self) -> bool {
-        self.blind
-    }
-
     pub(crate) const fn name(&self) -> &BareJid {
         &self.names.room
     }

@@ -92,6 +92,7 @@ impl Conferences {
             active: false,
             mirrored: false,
             rules: Rules::default(),
+            reconfigured: None,
             linger: None,
         };
         self.conferences.insert(id, conference);

@@ -26,7 +26,12 @@ impl Conferences {
             RoomEvent::Ready => self.ready(id, now),
             RoomEvent::Absent => self.absent(id, now),
             RoomEvent::Failed { failure, .. } => self.failed(id, failure, now),
-            RoomEvent::Reconciled(result) => self.tell_reconciled(id, result),
+            RoomEvent::Reconciled(result) => {
+                self.tell_reconciled(id, result);
+                if result != ReconcileResult::Failed {
+                    self.configured(id, now);
+                }
+            }
             RoomEvent::OccupantJoined(occupant) => self.entered(id, &occupant, received, found),
             RoomEvent::OccupantLeft { occupant, departure, cause } => {
                 self.gone(id, &occupant, departure, &cause, found, now);
@@ -37,7 +42,12 @@ impl Conferences {
             RoomEvent::AffiliationChanged { jid, from, to, cause } => {
                 self.affiliated(id, &jid, (from, to), &cause, found, now);
             }
-            RoomEvent::ConfigChanged(_) => self.configured(id, received, now),
+            // The lists that go with it are yet to be read.
+            RoomEvent::ConfigChanged(_) => {
+                if let Some(conference) = self.conferences.get_mut(&id) {
+                    conference.reconfigured.get_or_insert((received, found));
+                }
+            }
             RoomEvent::Destroyed(destroy) => self.destroyed(id, destroy, received, now),
             RoomEvent::ModerationRefused { moderation, condition } => {
                 self.not_obeyed(id, &moderation, condition, received);
@@ -65,7 +75,7 @@ impl Conferences {
         }
         self.recall(id);
         let decision = Decision::bare(Action::Admission, now, true);
-        self.evict(id, &decision, now);
+        self.evict(id, |_| true, &decision, now);
         self.revoice(id, |_| true, &decision);
         self.admit_all(id, now);
     }
@@ -231,7 +241,7 @@ impl Conferences {
             self.unbanned(id, jid, cause, found);
         }
         let decision = self.decision(id, Action::Admission, cause, found);
-        self.evict(id, &decision, now);
+        self.evict(id, |of| of == jid, &decision, now);
     }
 
     fn banned(&mut self, id: ConferenceId, jid: &BareJid, cause: &Cause, found: bool, now: Instant) {
@@ -261,23 +271,24 @@ impl Conferences {
         self.tell_nothing_done(id, Some(Identity::jid(jid.as_str())), decision);
     }
 
-    /// Members-only, password, limit or moderation changed.
-    fn configured(&mut self, id: ConferenceId, received: Instant, now: Instant) {
+    /// Members-only, password, limit or moderation changed, and the lists are read.
+    fn configured(&mut self, id: ConferenceId, now: Instant) {
         let Some(conference) = self.conferences.get_mut(&id) else { return };
+        let Some((received, found)) = conference.reconfigured.take() else { return };
         let rules = Rules::of(conference.mirror.configuration());
         let changed = std::mem::replace(&mut conference.rules, rules) != rules;
-        let decision = Decision::bare(Action::Admission, received, conference.mirror.is_blind());
-        let evicted = self.evict(id, &decision, now);
+        let decision = Decision::bare(Action::Admission, received, found);
+        let evicted = self.evict(id, |_| true, &decision, now);
         if changed && evicted == 0 {
             self.tell_nothing_done(id, None, decision.clone());
         }
         self.revoice(id, |_| true, &decision);
     }
 
-    /// Ends the legs of those who may not be in the call any more, and returns how many.
-    fn evict(&mut self, id: ConferenceId, decision: &Decision, now: Instant) -> usize {
+    /// Ends the legs of those among some who may not be in the call any more, and returns how many.
+    fn evict(&mut self, id: ConferenceId, who: impl Fn(&BareJid) -> bool, decision: &Decision, now: Instant) -> usize {
         let mut evicted = 0;
-        for leg in self.legs_of(id, |_| true) {
+        for leg in self.legs_of(id, who) {
             let conference = self.conferences.get(&id);
             let jid = self.legs.get(&leg).map(|leg| &leg.participant.jid);
             let Some((conference, jid)) = conference.zip(jid) else { continue };

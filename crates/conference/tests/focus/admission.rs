@@ -72,16 +72,11 @@ fn a_conference_that_needs_no_room_is_mirrored_as_soon_as_there_is_one() {
     room.join("Bob", "bob@example.test/x", "visitor");
     room.affiliate("carol@example.test", "outcast", "");
     stage.rooms.insert(ROOM.to_owned(), room);
-    stage.pass(Duration::from_secs(10));
+    stage.pass(Duration::from_secs(11));
     assert!(stage.is_muted(bob));
     assert_eq!(stage.byes(), [(carol.call_id(), "SIP;cause=403;text=\"Banned\"".to_owned())]);
-    assert_eq!(
-        stage.moderated(),
-        ["ban applied reconcile carol@example.test leg", "mute applied reconcile bob@example.test leg"]
-            .into_iter()
-            .rev()
-            .collect::<Vec<_>>()
-    );
+    let told = ["ban applied reconcile carol@example.test leg", "mute applied reconcile bob@example.test leg"];
+    assert_eq!(stage.moderated(), told);
 }
 
 #[test]

@@ -202,7 +202,7 @@ fn a_call_without_an_ack_ends_and_frees_its_port() {
     let offer = phone.sdp("sendrecv");
     let invite = phone.invite(URI, &offer);
     stage.sip(invite);
-    stage.pass(Duration::from_secs(32));
+    stage.pass(Duration::from_secs(33));
     assert_eq!(stage.byes().len(), 1);
     assert!(stage.muted.is_empty());
     assert_eq!(states(&stage), [LegState::Joined, LegState::Failed]);

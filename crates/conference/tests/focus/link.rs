@@ -109,7 +109,7 @@ fn a_room_that_vanished_with_its_server_is_looked_for_and_its_mutes_and_bans_are
     stage.rooms.insert(ROOM.to_owned(), room);
     stage.orders();
     reconciled(&mut stage);
-    stage.pass(Duration::from_secs(10));
+    stage.pass(Duration::from_secs(11));
     let mut orders = stage.orders();
     orders.sort();
     assert_eq!(orders, ["Bob visitor", "dave@example.test outcast"]);

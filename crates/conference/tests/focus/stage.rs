@@ -245,11 +245,11 @@ impl Stage {
         let mut phone = self.phone(user);
         let response = self.dial(&mut phone);
         assert_eq!(response.status(), Some(200), "{user}");
-        let legs = self.commands.iter().filter_map(|command| match command {
+        let mut legs = self.commands.iter().filter_map(|command| match command {
             Command::AddLeg(add) => Some(add.leg),
             _ => None,
         });
-        (phone, legs.last().unwrap())
+        (phone, legs.next_back().unwrap())
     }
 
     /// The next final response that was sent.
