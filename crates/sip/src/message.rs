@@ -6,11 +6,11 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use memchr::memchr;
+use memchr::{memchr, memchr3_iter};
 
 use crate::method::{Method, method_of};
 use crate::name::Name;
-use crate::value::{is_lws, is_token, split, trim};
+use crate::value::{digits, is_lws, is_token, split, trim};
 use crate::{Address, Uri, Via};
 
 /// Most header lines that a message may have.
@@ -229,7 +229,7 @@ impl Message {
     #[must_use]
     pub fn cseq(&self) -> Option<(u32, &str)> {
         let (number, method) = self.first(Name::CSeq)?.split_once(|c: char| c.is_ascii_whitespace())?;
-        let number: u32 = number.parse().ok()?;
+        let number: u32 = digits(number)?.parse().ok()?;
         let method = method.trim();
         (number < 1 << 31 && !method.is_empty()).then_some((number, method))
     }
@@ -237,7 +237,7 @@ impl Message {
     /// Max-Forwards, where it is a number of at most 255.
     #[must_use]
     pub fn max_forwards(&self) -> Option<u8> {
-        self.first(Name::MaxForwards)?.parse().ok()
+        digits(self.first(Name::MaxForwards)?)?.parse().ok()
     }
 
     /// True where a comma list of option tags has this one.
@@ -322,6 +322,9 @@ fn scan(bytes: &Bytes) -> Result<Message, ParseError> {
     let Some((start, mut defect)) = start_line(data, line) else {
         return refuse(leading, "not a SIP start line");
     };
+    if has_stray_control(&data[leading..=line_end]) {
+        defect.get_or_insert(STRAY_CONTROL);
+    }
     let mut fields: Vec<Field> = Vec::with_capacity(24);
     let mut at = line_end + 1;
     let headers_end = loop {
@@ -354,6 +357,9 @@ fn scan(bytes: &Bytes) -> Result<Message, ParseError> {
             }
         }
     };
+    if data[headers_end] == b'\n' {
+        defect.get_or_insert(STRAY_CONTROL);
+    }
     let body_start = headers_end + if data[headers_end] == b'\r' { 2 } else { 1 };
     let mut message =
         Message { start, fields, headers_end, body: body_start..data.len(), defect, stamp: None, bytes: bytes.clone() };
@@ -417,20 +423,23 @@ fn field(data: &[u8], line: Range<usize>) -> Result<Field, Defect> {
     if name_span.start != line.start || name_span.is_empty() || !data[name_span.clone()].iter().copied().all(is_token) {
         return Err(malformed("Malformed header name"));
     }
-    let value = trim(data, line.start + colon + 1..line.end);
-    let content = &data[value.clone()];
-    for (at, byte) in content.iter().enumerate() {
-        let bad = match byte {
-            0 => true,
-            b'\r' => content.get(at + 1) != Some(&b'\n'),
-            b'\n' => at == 0 || content[at - 1] != b'\r',
-            _ => false,
-        };
-        if bad {
-            return Err(malformed("Control character in a header"));
-        }
+    if has_stray_control(text) {
+        return Err(STRAY_CONTROL);
     }
+    let value = trim(data, line.start + colon + 1..line.end);
     Ok(Field { name: Name::of(&data[name_span.clone()]), name_span, line, value })
+}
+
+const STRAY_CONTROL: Defect = Defect { status: 400, reason: "Control character in a header" };
+
+/// True for NUL and for CR or LF that are no CRLF: where one parser ends a line and another does not, a header can be
+/// hidden from the first.
+fn has_stray_control(line: &[u8]) -> bool {
+    memchr3_iter(0, b'\r', b'\n', line).any(|at| match line[at] {
+        b'\r' => line.get(at + 1) != Some(&b'\n'),
+        b'\n' => at == 0 || line[at - 1] != b'\r',
+        _ => true,
+    })
 }
 
 fn content_length(message: &Message) -> Result<Option<usize>, Defect> {

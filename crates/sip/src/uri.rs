@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::value::Params;
+use crate::value::{Params, digits};
 
 /// The scheme of a URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +108,7 @@ pub(crate) fn split_host_port(text: &str) -> Option<(&str, Option<u16>)> {
         return None;
     }
     let port = match port {
-        Some(port) => Some(port.trim().parse().ok()?),
+        Some(port) => Some(digits(port.trim())?.parse().ok()?),
         None => None,
     };
     Some((host, port))
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_uri() {
-        for bad in ["", "sip:", "alice@example.com", "sip:@", "sip:a@[::1", "sip:a@b:99999", "s p:x"] {
+        for bad in ["", "sip:", "alice@example.com", "sip:@", "sip:a@[::1", "sip:a@b:99999", "sip:a@b:+5060", "s p:x"] {
             assert!(Uri::parse(bad).is_none(), "{bad}");
         }
     }

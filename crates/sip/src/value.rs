@@ -15,6 +15,11 @@ pub(crate) const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
 }
 
+/// The text, where it is digits only: Rust's numbers may have a sign, SIP's may not.
+pub(crate) fn digits(text: &str) -> Option<&str> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then_some(text)
+}
+
 /// Narrows a range to what is left without white space at its ends.
 pub(crate) fn trim(bytes: &[u8], mut range: Range<usize>) -> Range<usize> {
     while range.start < range.end && is_lws(bytes[range.start]) {
