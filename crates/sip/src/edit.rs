@@ -75,30 +75,36 @@ impl Edit {
     }
 
     /// Removes the values of a name for which `condemned` answers true; other values of the same line stay as they
-    /// were. Returns how many went.
+    /// were. What is not UTF-8 is shown with replacement characters. Returns how many went.
     pub fn remove_values(&mut self, name: Name, mut condemned: impl FnMut(usize, &str) -> bool) -> usize {
         let (mut removed, mut index) = (0, 0);
         let mut splices = Vec::new();
         for field in self.message.lines(name) {
-            let (mut kept, mut gone) = (Vec::new(), 0);
+            // Where the last kept value ends, and what is condemned since.
+            let (mut kept_end, mut gone, mut runs) = (None, 0, Vec::new());
+            let mut run: Option<Range<usize>> = None;
             for span in self.message.values_of(field) {
-                let text = self.message.text(span);
-                if condemned(index, text) {
+                if condemned(index, &String::from_utf8_lossy(&self.message.bytes()[span.clone()])) {
                     gone += 1;
+                    run = Some(run.map_or(span.start, |run| run.start)..span.end);
                 } else {
-                    kept.push(text);
+                    // A run goes with the comma behind it.
+                    runs.extend(run.take().map(|run| run.start..span.start));
+                    kept_end = Some(span.end);
                 }
                 index += 1;
             }
-            match (gone, kept.is_empty()) {
-                (0, _) => {}
-                (_, true) => splices.push((field.line.clone(), String::new())),
-                (_, false) => splices.push((field.value.clone(), kept.join(", "))),
+            match (kept_end, run) {
+                (None, Some(_)) => splices.push(field.line.clone()),
+                // The last run goes with the comma before it.
+                (Some(end), Some(run)) => runs.push(end..run.end),
+                (_, None) => {}
             }
+            splices.append(&mut runs);
             removed += gone;
         }
-        for (span, text) in splices {
-            self.replace(span, text);
+        for span in splices {
+            self.replace(span, String::new());
         }
         removed
     }
@@ -110,7 +116,7 @@ impl Edit {
 
     /// Replaces a span of the message's bytes; a later replacement of the same or a wider span wins.
     pub(crate) fn replace(&mut self, span: Range<usize>, text: String) {
-        self.splices.retain(|(other, _)| other.is_empty() || other.end <= span.start || other.start >= span.end);
+        self.splices.retain(|(other, _)| other.is_empty() || other.start < span.start || other.end > span.end);
         self.splices.push((span, text));
     }
 
@@ -142,11 +148,10 @@ impl Edit {
         for (_, span, text) in &splices {
             if span.start >= at {
                 out.put_slice(&source[at..span.start]);
-                at = span.end;
-            } else {
-                at = at.max(span.end);
+                out.put_slice(text.as_bytes());
             }
-            out.put_slice(text.as_bytes());
+            // What begins within a span that is gone is gone with it.
+            at = at.max(span.end);
         }
         out.put_slice(&source[at..]);
         out.freeze()
@@ -201,6 +206,35 @@ mod tests {
         );
         assert!(text.contains("X-Odd:   kept  as it is \r\n"));
         assert_eq!(after.last(), before.last());
+    }
+
+    #[test]
+    fn removals_add_up_and_leave_every_byte_of_the_rest() {
+        let line = b"Call-Info: <a:1>,  <b:2>;x=\xff ,\t<c:3>,<d:4>\r\n";
+        for (condemned, left) in [
+            ("b", &b"Call-Info: <a:1>,  <c:3>,<d:4>\r\n"[..]),
+            ("ab", b"Call-Info: <c:3>,<d:4>\r\n"),
+            ("d", b"Call-Info: <a:1>,  <b:2>;x=\xff ,\t<c:3>\r\n"),
+            ("bcd", b"Call-Info: <a:1>\r\n"),
+            ("ac", b"Call-Info: <b:2>;x=\xff ,\t<d:4>\r\n"),
+            ("abcd", b""),
+        ] {
+            let bytes = [b"INVITE sip:b SIP/2.0\r\n", &line[..], b"X: 1\r\n\r\n"].concat();
+            let message = Arc::new(Message::parse(Bytes::from(bytes)).unwrap());
+            let rest = [b"INVITE sip:b SIP/2.0\r\n", left, b"X: 1\r\n\r\n"].concat();
+            let goes = |value: &str, letters: &str| letters.contains(value.as_bytes()[1] as char);
+            let mut at_once = Edit::new(Arc::clone(&message));
+            at_once.remove_values(Name::CallInfo, |_, value| goes(value, condemned));
+            assert_eq!(at_once.finish(), rest, "{condemned}");
+            let mut one_by_one = Edit::new(message);
+            for letter in condemned.split("").filter(|letter| !letter.is_empty()) {
+                one_by_one.remove_values(Name::CallInfo, |_, value| goes(value, letter));
+            }
+            let after = Message::parse(one_by_one.finish()).unwrap();
+            let values: Vec<_> = after.value_spans(Name::CallInfo).map(|span| after.bytes()[span.start + 1]).collect();
+            let expected: Vec<_> = b"abcd".iter().copied().filter(|at| !condemned.as_bytes().contains(at)).collect();
+            assert_eq!(values, expected, "{condemned}");
+        }
     }
 
     #[test]
