@@ -22,6 +22,7 @@ use crate::method::Method;
 use crate::name::Name;
 use crate::transaction::{self, Layer, ServerId, T64, Timers};
 use crate::{Compose, Edit, Flow, Message, Transmit};
+use best::Candidate;
 use context::{Branch, BranchState, Context};
 use cusax_event::sip::{DropReason, Timer};
 
@@ -126,7 +127,6 @@ pub struct Proxy {
     generation: u32,
     timers: Timers<Alarm>,
     outputs: VecDeque<Output>,
-    tag: u64,
 }
 
 impl Proxy {
@@ -140,7 +140,6 @@ impl Proxy {
             generation: 0,
             timers: Timers::default(),
             outputs: VecDeque::new(),
-            tag: seed[1],
         }
     }
 
@@ -195,8 +194,7 @@ impl Proxy {
 
     /// A fresh tag for a To header of ours.
     pub fn tag(&mut self) -> String {
-        self.tag = self.tag.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        format!("{:016x}", self.tag ^ (self.tag >> 29))
+        self.layer.tag()
     }
 
     /// Answers a request here, as its UAS (a final response), instead of forwarding it.
@@ -220,7 +218,11 @@ impl Proxy {
             let trying = Compose::response(&context.request, 100, None, None).empty();
             self.layer.respond(context.server, 100, trying, now);
         }
-        self.start_branch(id, hop, now);
+        let minor = hop.minor;
+        if !self.start_branch(id, hop, now) && !minor {
+            self.record(id, Candidate::Generated(503));
+            self.conclude(id, now);
+        }
         self.drain(now);
     }
 
@@ -266,16 +268,15 @@ impl Proxy {
         self.drain(now);
     }
 
-    fn start_branch(&mut self, id: ContextId, hop: Hop, now: Instant) {
-        let Some(context) = self.context(id) else { return };
+    /// False where there is no room for one more client transaction.
+    fn start_branch(&mut self, id: ContextId, hop: Hop, now: Instant) -> bool {
+        let Some(context) = self.context(id) else { return false };
         let (method, index, invite) = (context.request.method(), context.branches.len(), context.invite);
         let (flow, minor) = (hop.flow, hop.minor);
         let Some((client, branch)) = self.layer.open(method, flow, owner_tag(id, index)) else {
-            return self.outputs.push_back(Output::Dropped {
-                reason: DropReason::Overload,
-                flow,
-                detail: "too many client transactions",
-            });
+            let (reason, detail) = (DropReason::Overload, "too many client transactions");
+            self.outputs.push_back(Output::Dropped { reason, flow, detail });
+            return false;
         };
         let deadline = invite.then(|| now + TIMER_C);
         if deadline.is_some() {
@@ -286,6 +287,7 @@ impl Proxy {
             context.branches.push(Branch { client, flow, state, minor, cancel_wanted: false, deadline });
         }
         self.layer.start(client, outgoing(hop, &branch), now);
+        true
     }
 
     /// Turns what the transactions say into what the context makes of it.
@@ -355,7 +357,11 @@ impl Proxy {
 
     fn close(&mut self, id: ContextId) {
         if self.context(id).is_some() {
-            self.contexts.remove(id.slot as usize);
+            let context = self.contexts.remove(id.slot as usize);
+            for branch in context.branches.iter().filter(|branch| branch.is_open()) {
+                // Nobody would hear of it any more: one that was cancelled and never ended.
+                self.layer.abandon(branch.client);
+            }
             self.outputs.push_back(Output::Closed { context: id });
         }
     }

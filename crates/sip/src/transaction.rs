@@ -129,10 +129,11 @@ impl Layer {
     /// time.
     #[must_use]
     pub fn new(seed: [u64; 2], limit: usize) -> Self {
+        let secret = Secret::new(seed);
         Self {
-            secret: Secret::new(seed),
+            secret,
             // Branches must not repeat after a restart (RFC 3261 §8.1.1.7).
-            generation: u32::try_from(seed[0] >> 33).unwrap_or(1),
+            generation: secret.first_generation(),
             limit,
             clients: Slab::new(),
             servers: Slab::new(),
@@ -162,7 +163,8 @@ impl Layer {
             })
             .collect();
         for id in lost {
-            if let Some(client) = self.remove_client(id) {
+            // A CANCEL that did not get through says nothing about its INVITE.
+            if let Some(client) = self.remove_client(id).filter(|client| !client.is_cancel()) {
                 self.outputs.push_back(Output::Unreachable { owner: client.owner, client: id });
             }
         }
@@ -198,6 +200,13 @@ impl Layer {
     /// Sends bytes that belong to no transaction: an ACK to a 2xx, a stateless response.
     pub fn send_stateless(&mut self, flow: Flow, bytes: Bytes) {
         self.transmit(flow, bytes, false);
+    }
+
+    /// A fresh tag for a From or To of ours (RFC 3261 §19.3); it tells nothing of the seed.
+    #[must_use]
+    pub fn tag(&mut self) -> String {
+        let number = self.next_generation();
+        self.secret.tag(number)
     }
 
     /// A branch for a request that is forwarded without a transaction (ACK to 2xx).

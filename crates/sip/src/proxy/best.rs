@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::Message;
+use crate::{Flow, Message};
 
 /// A final response that could be the one.
 #[derive(Clone, Debug)]
 pub(super) enum Candidate {
-    /// One that a branch sent.
-    Received(Arc<Message>),
+    /// One that a branch sent, and where from.
+    Received(Arc<Message>, Flow),
     /// One that stands for a branch that sent none.
     Generated(u16),
 }
@@ -16,7 +16,7 @@ pub(super) enum Candidate {
 impl Candidate {
     pub(super) fn status(&self) -> u16 {
         match self {
-            Self::Received(message) => message.status().unwrap_or(500),
+            Self::Received(message, _) => message.status().unwrap_or(500),
             Self::Generated(status) => *status,
         }
     }

@@ -1,15 +1,19 @@
 //! What becomes of responses, silence and CANCEL (RFC 3261 §16.7 to §16.10).
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::best::{Candidate, better};
 use super::context::{BranchState, ContextId};
 use super::{Alarm, Output, Proxy, TIMER_C};
 use crate::flow::Transport;
+use crate::name::Name;
 use crate::transaction::{ServerId, T64};
 use crate::{Compose, Flow, Message};
-use cusax_event::sip::Timer;
+use cusax_event::sip::{DropReason, Timer};
+
+/// Provisional responses closer than this start timer C only once: it is not disarmed, and a flood would arm many.
+const TIMER_C_STEP: Duration = Duration::from_secs(1);
 
 impl Proxy {
     pub(super) fn branch_response(&mut self, owner: u64, message: Arc<Message>, flow: Flow, now: Instant) {
@@ -17,13 +21,20 @@ impl Proxy {
         let Some(context) = self.context_mut(id) else { return };
         let (invite, answered) = (context.invite, context.answered);
         let Some(branch) = context.branches.get_mut(index) else { return };
+        if message.values(Name::Via).nth(1).is_none() {
+            // Step 3: what has no Via left is not for those upstream.
+            let (reason, detail) = (DropReason::Malformed, "a response without the Via of whom we sent for");
+            return self.outputs.push_back(Output::Dropped { reason, flow, detail });
+        }
         match status {
             100..=199 => {
                 branch.state = BranchState::Proceeding;
                 let (client, cancel) = (branch.client, branch.cancel_wanted);
-                if status > 100 && invite && !cancel {
+                let later = now + TIMER_C;
+                let stale = branch.deadline.is_none_or(|deadline| deadline + TIMER_C_STEP <= later);
+                if status > 100 && invite && !cancel && stale {
                     // Step 2: every provisional response but 100 starts timer C again.
-                    branch.deadline = Some(now + TIMER_C);
+                    branch.deadline = Some(later);
                     self.timers.arm(TIMER_C, Alarm::Branch(id, index), now);
                 }
                 if cancel {
@@ -53,7 +64,7 @@ impl Proxy {
                 // this very process speaks for us.
                 let candidate = match status {
                     503 if flow.transport != Transport::Internal => Candidate::Generated(500),
-                    _ => Candidate::Received(message),
+                    _ => Candidate::Received(message, flow),
                 };
                 self.record(id, candidate);
                 if status >= 600 {
@@ -74,7 +85,9 @@ impl Proxy {
         let (flow, minor) = (branch.flow, branch.minor);
         self.outputs.push_back(Output::BranchFailed { context: id, flow, timer });
         if !minor {
-            if !cancelled && self.try_alternate(id, now) {
+            // After timer F the client of a request other than INVITE has given up as well.
+            let waits = invite || timer.is_none();
+            if waits && !cancelled && self.try_alternate(id, now) {
                 return;
             }
             // Timer B counts as 408, a transport error as 503 that is ours (§16.7, §16.9). RFC 4320 §4.2: no 408 to
@@ -105,9 +118,11 @@ impl Proxy {
             self.outputs.push_back(Output::BranchFailed { context: id, flow, timer: Some(Timer::C) });
         } else {
             branch.state = BranchState::Done;
-            let client = branch.client;
+            let (client, minor) = (branch.client, branch.minor);
             self.layer.abandon(client);
-            self.record(id, Candidate::Generated(408));
+            if !minor {
+                self.record(id, Candidate::Generated(408));
+            }
             self.conclude(id, now);
         }
     }
@@ -124,7 +139,8 @@ impl Proxy {
             (self.context(id)?.server == invite).then_some(id)
         });
         let tag = self.tag();
-        let status = if found.is_some() { 200 } else { 481 };
+        // One that comes too late is as good as any (RFC 3261 §9.2): its INVITE has been answered.
+        let status = if cancels.is_some() { 200 } else { 481 };
         let answer = Compose::response(message, status, None, Some(&tag)).empty();
         self.layer.respond(server, status, answer, now);
         let Some(id) = found else { return };
@@ -166,18 +182,17 @@ impl Proxy {
             return false;
         }
         let Some(hop) = context.alternates.pop_front() else { return false };
-        self.start_branch(id, hop, now);
-        true
+        self.start_branch(id, hop, now)
     }
 
-    fn record(&mut self, id: ContextId, candidate: Candidate) {
+    pub(super) fn record(&mut self, id: ContextId, candidate: Candidate) {
         if let Some(context) = self.context_mut(id) {
             context.best = Some(better(context.best.take(), candidate));
         }
     }
 
     /// Sends the best final response when no branch can bring a better one (§16.7 step 6).
-    fn conclude(&mut self, id: ContextId, now: Instant) {
+    pub(super) fn conclude(&mut self, id: ContextId, now: Instant) {
         let Some(context) = self.context_mut(id) else { return };
         if context.has_open_branches() {
             return;
@@ -186,11 +201,8 @@ impl Proxy {
             return self.settle(id, now);
         }
         match context.best.take() {
-            Some(Candidate::Received(message)) => {
-                let flow = context.branches.last().map(|branch| branch.flow);
-                if let Some(flow) = flow {
-                    self.outputs.push_back(Output::Response { context: id, message, flow });
-                }
+            Some(Candidate::Received(message, flow)) => {
+                self.outputs.push_back(Output::Response { context: id, message, flow });
             }
             Some(Candidate::Generated(status)) => {
                 let status = if context.cancelled && status == 408 { 487 } else { status };

@@ -53,6 +53,10 @@ impl Client {
     pub(super) fn waits_on(&self, flow: &Flow) -> bool {
         self.state == State::Calling && self.flow == *flow
     }
+
+    pub(super) fn is_cancel(&self) -> bool {
+        self.method == Method::Cancel
+    }
 }
 
 impl Layer {
@@ -102,6 +106,10 @@ impl Layer {
     }
 
     pub(super) fn handle_response(&mut self, message: Message, flow: Flow, now: Instant) {
+        if let Some(defect) = message.defect() {
+            // RFC 3261 §18.3: what is no whole response is no response; nor is one that hides a header from us.
+            return self.drop(DropReason::Malformed, flow, defect.reason);
+        }
         let invite = message.top_via().and_then(|via| self.secret.client(via.branch()));
         let method = message.cseq().map_or(Method::Other, |(_, method)| method_of(method));
         let target = invite.and_then(|id| {

@@ -50,8 +50,27 @@ impl Secret {
         (parts.next().is_none() && mac == self.mac(id)).then_some(id)
     }
 
-    fn mac(self, id: ClientId) -> u64 {
+    /// Where generations begin: anywhere, but not at a part of the secret, for branches show them.
+    pub(super) fn first_generation(self) -> u32 {
+        let mut hasher = self.hasher(b"generation");
+        hasher.write_u8(0);
+        u32::try_from(hasher.finish() >> 33).unwrap_or(1)
+    }
+
+    pub(super) fn tag(self, number: u32) -> String {
+        let mut hasher = self.hasher(b"tag");
+        hasher.write_u32(number);
+        format!("{:016x}", hasher.finish())
+    }
+
+    fn hasher(self, purpose: &[u8]) -> SipHasher13 {
         let mut hasher = SipHasher13::new_with_keys(self.0, self.1);
+        hasher.write(purpose);
+        hasher
+    }
+
+    fn mac(self, id: ClientId) -> u64 {
+        let mut hasher = self.hasher(b"branch");
         hasher.write_u32(id.slot);
         hasher.write_u32(id.generation);
         hasher.finish()
