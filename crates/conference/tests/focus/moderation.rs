@@ -349,3 +349,30 @@ fn decisions_that_the_mixer_never_confirms_are_told_when_the_leg_ends() {
     stage.sip(bye);
     assert_eq!(stage.moderated(), ["mute noop muc bob@example.test leg"]);
 }
+
+#[test]
+fn who_is_made_an_admin_while_away_has_his_voice_again() {
+    let (mut stage, [_, (_, bob)]) = meeting(Flavour::Ejabberd);
+    stage.room(|room| room.role("Bob", "visitor", ""));
+    stage.room(|room| room.leave("Bob"));
+    stage.room(|room| room.affiliate("bob@example.test", "admin", ""));
+    assert!(stage.is_muted(bob));
+    stage.orders();
+    stage.kept();
+    stage.room(|room| room.join("Bob", BOB, "moderator"));
+    assert!(!stage.is_muted(bob));
+    assert_eq!((stage.orders(), stage.kept()), (vec![], vec!["no Mute bob@example.test".to_owned()]));
+}
+
+#[test]
+fn a_kept_ban_of_a_domain_holds_where_there_is_no_room_to_ask() {
+    let mut config = config();
+    config.conferences[0].create = cusax_conference::Create::Always;
+    config.restrictions = vec![restricted("cusax.example.test", Restriction::Ban)];
+    let mut stage = Stage::of(config, Flavour::Prosody);
+    stage.rooms.clear();
+    let mut phone = stage.phone("+15550100");
+    phone.asserted = "<tel:+15550100>".to_owned();
+    assert_eq!(stage.dial(&mut phone).status(), Some(403));
+    stage.enter("bob");
+}
