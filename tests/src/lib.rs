@@ -7,6 +7,7 @@
 
 pub mod http;
 pub mod interop;
+pub mod link;
 pub mod ports;
 pub mod process;
 pub mod scratch;
