@@ -26,7 +26,7 @@ struct World {
 }
 
 fn address(text: &str) -> SocketAddr {
-    text.parse().unwrap()
+    text.parse().expect("an address")
 }
 
 fn place(agent: usize) -> SocketAddr {
@@ -69,7 +69,7 @@ impl World {
             }
             return;
         }
-        let (agent, call) = live[usize::try_from(self.link.random(live.len() as u64)).unwrap()];
+        let (agent, call) = live[usize::try_from(self.link.random(live.len() as u64)).expect("below a length")];
         let deed = self.link.random(6);
         let phone = &mut self.agents[agent];
         match deed {
@@ -152,7 +152,7 @@ impl World {
             self.link.now = self.link.now.max(next);
             let now = self.link.now;
             while let Some(datagram) = self.link.arrived() {
-                let message = Message::parse(datagram.bytes).unwrap();
+                let message = Message::parse(datagram.bytes).expect("what an agent or the proxy sent");
                 let from = flow(datagram.from);
                 match [ALICE, BOB].into_iter().find(|agent| place(*agent) == datagram.to) {
                     Some(agent) => self.agents[agent].handle_message(message, from, now),
@@ -173,8 +173,8 @@ fn hop(message: &Arc<Message>) -> Hop {
     if message.to_tag().is_empty() {
         edit.push_above(Name::RecordRoute, &format!("<sip:{PROXY};lr>"));
     }
-    let uri = Uri::parse(message.request_uri_text()).unwrap();
-    let remote = SocketAddr::new(uri.address().unwrap(), uri.port.unwrap_or(5060));
+    let uri = Uri::parse(message.request_uri_text()).expect("the Request-URI of an agent");
+    let remote = SocketAddr::new(uri.address().expect("an agent is known by its address"), uri.port.unwrap_or(5060));
     Hop { flow: flow(remote), edit, sent_by: PROXY.to_owned(), minor: false }
 }
 
