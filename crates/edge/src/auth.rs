@@ -70,7 +70,8 @@ impl Auth {
             NONCE_LIFETIME,
         );
         let ha1 = account.map_or(NOBODY, |account| &account.ha1);
-        let proved = credentials.verify(ha1, message.method_text());
+        // An account may have no key for an algorithm: nobody proves that he knows nothing.
+        let proved = !ha1.is_empty() && credentials.verify(ha1, message.method_text());
         let issued = match verdict {
             Verdict::Fresh { issued } => issued,
             Verdict::Stale if proved && account.is_some() => {

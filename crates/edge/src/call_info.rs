@@ -7,7 +7,8 @@ use cusax_sip::{Edit, Message, Name};
 /// comes from where none may come from: what we cannot read, another parser might.
 #[must_use]
 pub fn is_impp(value: &str) -> bool {
-    let Some((_, params)) = value.split_once('>') else {
+    let params = value.strip_prefix('<').and_then(|rest| rest.split_once('>')).map(|(_, params)| params);
+    let Some(params) = params.filter(|params| is_terminated(params)) else {
         return value.to_ascii_lowercase().contains("impp");
     };
     Params::new(params)
@@ -17,10 +18,24 @@ pub fn is_impp(value: &str) -> bool {
         .any(|purpose| cusax_sip::value::unquote(purpose).trim().eq_ignore_ascii_case("impp"))
 }
 
+/// True where every quoted string ends.
+fn is_terminated(text: &str) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+    }
+    !quoted
+}
+
 /// True where a message carries an `impp` value.
 #[must_use]
 pub fn has_impp(message: &Message) -> bool {
-    message.values(Name::CallInfo).any(is_impp)
+    message.value_spans(Name::CallInfo).any(|span| is_impp(&String::from_utf8_lossy(&message.bytes()[span])))
 }
 
 /// Removes `impp` values, each by itself; returns how many went.
@@ -62,6 +77,8 @@ mod tests {
             "<im:eve@evil>;x=\"a;purpose=icon\";purpose=impp",
             "<xmpp:eve@evil>;purpose=icon;purpose=impp",
             "xmpp:eve@evil;purpose=impp",
+            "\"a>b\" <xmpp:eve@evil>;purpose=impp",
+            "<xmpp:eve@evil>;x=\"a;purpose=impp",
         ] {
             assert!(is_impp(value), "{value}");
         }

@@ -35,13 +35,12 @@ pub(crate) struct VirtualUas {
     /// What to say to a call that is about to arrive.
     texts: HashMap<String, String>,
     early: HashMap<String, Early>,
-    tag: u64,
 }
 
 impl VirtualUas {
     pub(crate) fn new(seed: [u64; 2], limit: usize, contact: String, agent: String) -> Self {
         let layer = Layer::new(seed, limit);
-        Self { layer, contact, agent, texts: HashMap::new(), early: HashMap::new(), tag: seed[1] }
+        Self { layer, contact, agent, texts: HashMap::new(), early: HashMap::new() }
     }
 
     pub(crate) fn handle_message(&mut self, message: Message, flow: Flow, now: Instant) {
@@ -127,7 +126,9 @@ impl VirtualUas {
         let Some(text) = self.texts.remove(&key) else {
             return self.answer(server, &message, 481, now);
         };
-        let tag = self.tag();
+        // A second INVITE of the same caller's tag and Call-ID takes the place of the first.
+        self.end(&key, now);
+        let tag = self.layer.tag();
         let progress = Compose::response(&message, 183, None, Some(&tag))
             .copy(&message, Name::RecordRoute)
             .header("Contact", &format!("<{}>", self.contact))
@@ -145,15 +146,15 @@ impl VirtualUas {
         self.layer.respond(early.server, 487, gone, now);
     }
 
-    fn answer(&mut self, server: ServerId, message: &Message, status: u16, now: Instant) {
-        let tag = self.tag();
-        let bytes = Compose::response(message, status, None, Some(&tag)).empty();
-        self.layer.respond(server, status, bytes, now);
+    /// Forgets what was to be said to calls that did not arrive.
+    pub(crate) fn clear(&mut self) {
+        self.texts.clear();
     }
 
-    fn tag(&mut self) -> String {
-        self.tag = self.tag.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        format!("cue{:x}", self.tag >> 8)
+    fn answer(&mut self, server: ServerId, message: &Message, status: u16, now: Instant) {
+        let tag = self.layer.tag();
+        let bytes = Compose::response(message, status, None, Some(&tag)).empty();
+        self.layer.respond(server, status, bytes, now);
     }
 }
 
@@ -167,7 +168,7 @@ impl Edge {
         self.cue.texts.insert(key(&request.message), text.to_owned());
         let mut edit = Edit::new(Arc::clone(&request.message));
         edit.pop(Name::Route, request.route.own);
-        if let Some(line) = self.config.record_route(&request.flow) {
+        if let Some(line) = self.config.record_route(&request.flow, request.account()) {
             edit.push_above(Name::RecordRoute, &line);
         }
         let flow = Flow { listener: CUE, transport: Transport::Internal, ..request.flow };

@@ -1,7 +1,7 @@
 //! Who calls, as the edge lets others know it (RFC 3323, RFC 3325, RFC 7081 §3.5).
 
-use cusax_event::Event;
 use cusax_event::sip::{CallInfo, CallInfoAction, CallInfoReason};
+use cusax_event::{Correlation, Event};
 use cusax_sip::{Edit, Message, Method, Name, Scheme};
 
 use crate::account::AccountKey;
@@ -22,6 +22,11 @@ impl Edge {
         if auth::is_exempt(message.method()) || request.is_emergency() || from.host_is("anonymous.invalid") {
             return Ok(());
         }
+        let account = request.caller.as_ref();
+        if account.is_some_and(|account| request.own_dialog() == Some(account.id)) {
+            // His address in this dialog is what he was called by: an alias, a number, an address of the caller's side.
+            return Ok(());
+        }
         if !self.config.is_own_domain(from.host) {
             let to_user = message.request_uri().is_some_and(|uri| self.config.is_own_domain(uri.host));
             let allowed = self.config.federation && to_user && request.number.class.is_none();
@@ -29,10 +34,8 @@ impl Edge {
         }
         let owns = |name| {
             let user = message.address(name).and_then(|address| address.uri()).map(|uri| uri.user_unescaped());
-            let account = request.caller.as_ref();
             account.zip(user).is_some_and(|(account, user)| account.owns(&user))
         };
-        // In a dialog that the other side began, From is ours all the same: the account's address as it was called.
         if owns(Name::From) && (message.method() != Method::Register || owns(Name::To)) {
             return Ok(());
         }
@@ -40,9 +43,15 @@ impl Edge {
     }
 
     /// Takes away what only trusted elements may say (RFC 3325 §5, RFC 7081 §3.5).
-    pub(crate) fn clean(&mut self, request: &Request, edit: &mut Edit) -> Result<(), &'static str> {
-        let untrusted = matches!(request.origin, Origin::Access | Origin::Peer { trusted: false });
-        if request.origin == Origin::Access {
+    pub(crate) fn clean(
+        &mut self,
+        message: &Message,
+        origin: Origin,
+        correlation: &Correlation,
+        edit: &mut Edit,
+    ) -> Result<(), &'static str> {
+        let untrusted = is_untrusted(origin);
+        if untrusted {
             for name in [
                 Name::PAssertedIdentity,
                 Name::PAccessNetworkInfo,
@@ -56,22 +65,23 @@ impl Edge {
                 edit.remove_all(name);
             }
         }
-        if untrusted && call_info::has_impp(&request.message) {
-            let reject = self.config.caller.forged == Forged::Reject && request.origin == Origin::Access;
-            if reject {
-                self.tell_call_info(request, CallInfoAction::Rejected, CallInfoReason::Forged);
+        if untrusted && call_info::has_impp(message) {
+            let reject = self.config.caller.forged == Forged::Reject && origin == Origin::Access;
+            // An ACK cannot be refused.
+            if reject && message.method() != Method::Ack {
+                self.tell_call_info(correlation, CallInfoAction::Rejected, CallInfoReason::Forged);
                 return Err("Call-Info with purpose=impp is not the caller's to send");
             }
             let gone = call_info::strip(edit);
             for _ in 0..gone {
-                self.tell_call_info(request, CallInfoAction::Stripped, CallInfoReason::Forged);
+                self.tell_call_info(correlation, CallInfoAction::Stripped, CallInfoReason::Forged);
             }
         }
-        if request.verified {
-            let realm = self.config.domain.clone();
-            let name = auth::header_of(request.message.method());
-            edit.remove_values(name, |_, value| {
-                cusax_sip::digest::Credentials::parse(value).is_some_and(|found| found.realm == realm)
+        if origin == Origin::Access && self.config.challenge {
+            // Credentials for our realm are for us (RFC 3261 §22.3), also on an ACK or BYE, which nobody checks.
+            let realm = &self.config.domain;
+            edit.remove_values(auth::header_of(message.method()), |_, value| {
+                cusax_sip::digest::Credentials::parse(value).is_some_and(|found| found.realm == *realm)
             });
         }
         Ok(())
@@ -82,7 +92,7 @@ impl Edge {
         let message = &request.message;
         let (id, missing) = session::of(&self.config.keys.session, message, None);
         if missing {
-            edit.append("Session-ID", &id.to_string());
+            edit.set(Name::SessionId, &id.to_string());
         }
         let private = privacy::of(message);
         if target.zone == Some(Zone::Access) && privacy::hides_identity(message) {
@@ -105,7 +115,7 @@ impl Edge {
         }
         let kept = call_info::has_impp(message) && !matches!(request.origin, Origin::Access | Origin::Peer { .. });
         if kept {
-            return self.tell_call_info(request, CallInfoAction::Kept, CallInfoReason::Trusted);
+            return self.tell_call_info(&request.correlation, CallInfoAction::Kept, CallInfoReason::Trusted);
         }
         let reach = self.config.caller.egress;
         let to = message.address(Name::To).and_then(|to| to.uri());
@@ -123,7 +133,7 @@ impl Edge {
                 (CallInfoAction::Inserted, CallInfoReason::Trusted)
             }
         };
-        self.tell_call_info(request, action, reason);
+        self.tell_call_info(&request.correlation, action, reason);
     }
 
     /// Puts our Path on a registration, so that calls come back through this very flow (RFC 3327, RFC 5626 §5.1).
@@ -142,15 +152,15 @@ impl Edge {
         if !route::may_make_dialog(message.method()) || !message.to_tag().is_empty() {
             return;
         }
-        for flow in [&request.flow, &target.flow] {
-            if let Some(line) = self.config.record_route(flow) {
+        for (flow, account) in [(&request.flow, request.account()), (&target.flow, target.account)] {
+            if let Some(line) = self.config.record_route(flow, account) {
                 edit.push_above(Name::RecordRoute, &line);
             }
         }
     }
 
-    fn tell_call_info(&mut self, request: &Request, action: CallInfoAction, reason: CallInfoReason) {
-        let correlation = request.correlation.clone();
+    fn tell_call_info(&mut self, correlation: &Correlation, action: CallInfoAction, reason: CallInfoReason) {
+        let correlation = correlation.clone();
         self.tell(Event::CallInfo(CallInfo { action, reason, correlation }));
     }
 
@@ -158,6 +168,11 @@ impl Edge {
         let from = message.address(Name::From).and_then(|from| from.uri());
         from.is_some_and(|from| self.config.is_own_domain(from.host) || from.host_is("anonymous.invalid"))
     }
+}
+
+/// True for those who may not say who somebody is (RFC 3325 §5).
+pub(crate) const fn is_untrusted(origin: Origin) -> bool {
+    matches!(origin, Origin::Access | Origin::Peer { trusted: false })
 }
 
 /// The account that the core asserts by P-Asserted-Identity, if it is one of ours.

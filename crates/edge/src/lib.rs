@@ -30,7 +30,8 @@ use bytes::Bytes;
 use cusax_event::sip::{Direction, DropReason, Dropped, NumberClass};
 use cusax_event::{Event, SessionId};
 use cusax_sip::proxy::{self, Proxy};
-use cusax_sip::{ConnectionId, Edit, Flow, Message, Transmit};
+use cusax_sip::validate::request_defect;
+use cusax_sip::{ConnectionId, Edit, Flow, Message, Name, Transmit};
 
 pub use account::{Account, AccountKey};
 pub use config::{Config, FOCUS};
@@ -215,6 +216,7 @@ impl Edge {
                 Err(error) => self.drop(DropReason::Malformed, &transmit.flow, error.reason),
             }
         }
+        self.cue.clear();
     }
 
     /// Does what the proxy core says; true where the message that went in was a retransmission.
@@ -255,19 +257,27 @@ impl Edge {
 
     /// Forwards an ACK to a 2xx (RFC 3261 §16.11); one that goes nowhere is dropped, for an ACK has no answer.
     fn acknowledge(&mut self, message: &Arc<Message>, flow: Flow, now: Instant) {
+        if let Some(defect) = request_defect(message) {
+            return self.drop(DropReason::Malformed, &flow, defect.reason);
+        }
         if message.max_forwards() == Some(0) {
             return self.drop(DropReason::MaxForwards, &flow, "ACK ran out of Max-Forwards");
         }
+        let origin = self.origin_of(&flow);
         let found = route::preprocess(&self.config, message, &flow)
-            .and_then(|route| Ok((self.config.target(message, self.origin_of(&flow), &route, None)?, route.own)));
+            .and_then(|route| Ok((self.config.target(message, origin, &route, None)?, route.own)));
         let Ok((target, own)) = found else {
             return self.drop(DropReason::Flow, &flow, "ACK has no route");
         };
         let mut edit = Edit::new(Arc::clone(message));
-        edit.pop(cusax_sip::Name::Route, own);
+        edit.pop(Name::Route, own);
+        let correlation = self.correlation(message);
+        if let Err(reason) = self.clean(message, origin, &correlation, &mut edit) {
+            return self.drop(DropReason::Acl, &flow, reason);
+        }
         let (id, missing) = session::of(&self.config.keys.session, message, None);
         if missing {
-            edit.append("Session-ID", &id.to_string());
+            edit.set(Name::SessionId, &id.to_string());
         }
         let hop = self.hop(target.flow, edit, false);
         self.proxy.forward_stateless(hop, now);

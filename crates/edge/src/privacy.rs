@@ -17,6 +17,10 @@ pub(crate) enum Privacy {
 #[must_use]
 pub(crate) fn of(message: &Message) -> Privacy {
     let asked = ["id", "user", "header", "session", "critical"];
+    if message.values(Name::Privacy).any(str::is_empty) {
+        // What cannot be read might have asked.
+        return Privacy::Asked;
+    }
     let tokens = message.values(Name::Privacy).flat_map(|value| value.split(';')).map(str::trim);
     if tokens.into_iter().any(|token| asked.iter().any(|word| word.eq_ignore_ascii_case(token))) {
         return Privacy::Asked;

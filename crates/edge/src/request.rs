@@ -47,6 +47,16 @@ impl Request {
         self.message.method() == Method::Invite && self.message.to_tag().is_empty()
     }
 
+    /// The account on the caller's side, where it is proven.
+    pub(crate) fn account(&self) -> Option<i64> {
+        self.caller.as_ref().filter(|_| self.verified).map(|account| account.id)
+    }
+
+    /// The account whose dialog this request belongs to, by our Record-Route on the very flow that it came through.
+    pub(crate) fn own_dialog(&self) -> Option<i64> {
+        self.route.returning.filter(|_| !self.message.to_tag().is_empty())
+    }
+
     pub(crate) fn is_emergency(&self) -> bool {
         self.number.class == Some(NumberClass::Emergency)
     }
@@ -68,8 +78,10 @@ impl Edge {
         }
         let number = self.classify(&message);
         let sos = number.class == Some(NumberClass::Emergency);
-        let known = message.request_uri().is_some_and(|uri| uri.scheme != Scheme::Other);
-        if !known && !sos {
+        let Some(uri) = message.request_uri() else {
+            return self.refuse(id, 400, "Malformed Request-URI", &[], now);
+        };
+        if uri.scheme == Scheme::Other && !sos {
             return self.refuse(id, 416, "Unsupported URI Scheme", &[], now);
         }
         let route = match route::preprocess(&self.config, &message, &flow) {
@@ -124,7 +136,7 @@ impl Edge {
         let domain = &self.config.domain;
         match request.origin {
             Origin::Access if self.config.challenge => {
-                let foreign = !self.has_own_from(message);
+                let foreign = !self.has_own_from(message) && request.own_dialog().is_none();
                 let exempt = auth::is_exempt(message.method()) || request.is_emergency() || foreign;
                 match Auth::claimed(message, domain) {
                     Some(key) => Ok(Some(key)),
@@ -176,7 +188,13 @@ impl Edge {
 
     fn dispatch(&mut self, id: ContextId, mut request: Request, now: Instant) {
         let dial_in = request.number.e164.as_ref().and_then(|number| self.config.dial_in.get(number));
-        let target = self.config.target(&request.message, request.origin, &request.route, dial_in.map(String::as_str));
+        let sos = request.is_emergency() && request.origin == Origin::Access;
+        let target = if sos {
+            // Never to the host that it names, nor by a route that it brings.
+            self.config.to_core(&request.message, &Route::default())
+        } else {
+            self.config.target(&request.message, request.origin, &request.route, dial_in.map(String::as_str))
+        };
         let mut target = match target {
             Ok(target) => target,
             Err(NoRoute { status, reason }) => {
@@ -192,8 +210,9 @@ impl Edge {
         if let Some(uri) = target.uri.take() {
             edit.set_request_uri(&uri);
         }
-        edit.pop(Name::Route, request.route.own);
-        if let Err(reason) = self.clean(&request, &mut edit) {
+        edit.pop(Name::Route, if sos { usize::MAX } else { request.route.own });
+        let (origin, correlation) = (request.origin, &request.correlation);
+        if let Err(reason) = self.clean(&request.message, origin, correlation, &mut edit) {
             self.requests.insert(id, request);
             return self.refuse(id, 403, reason, &[], now);
         }
@@ -281,7 +300,7 @@ impl Edge {
         }
     }
 
-    fn correlation(&self, message: &Message) -> Correlation {
+    pub(crate) fn correlation(&self, message: &Message) -> Correlation {
         let mut correlation = story::correlation(message);
         let (id, _) = session::of(&self.config.keys.session, message, None);
         correlation.session = id.local;

@@ -15,7 +15,7 @@ use crate::config::{Reach, Zone};
 use crate::privacy::{self, Privacy};
 use crate::request::Request;
 use crate::route::Origin;
-use crate::{Edge, call_info, session};
+use crate::{Edge, call_info, identity, session};
 
 impl Edge {
     /// Edits a response and sends it upstream.
@@ -31,7 +31,7 @@ impl Edge {
             request.heard = true;
             self.tell_upstream(request.upstream.clone(), UpstreamResult::Ok);
         }
-        if from == Some(Zone::Access) {
+        if identity::is_untrusted(self.origin_of(&flow)) {
             edit.remove_all(Name::PAssertedIdentity);
             for _ in 0..call_info::strip(&mut edit) {
                 self.tell(Event::CallInfo(CallInfo {
@@ -46,7 +46,7 @@ impl Edge {
         }
         let (id_value, missing) = session::of(&self.config.keys.session, &message, request.correlation.session);
         if missing && !message.to_tag().is_empty() {
-            edit.append("Session-ID", &id_value.to_string());
+            edit.set(Name::SessionId, &id_value.to_string());
         }
         if message.method() == Method::Invite && (101..300).contains(&status) {
             self.name_callee(&request, &message, &mut edit);

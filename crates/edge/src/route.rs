@@ -27,8 +27,9 @@ pub(crate) struct Route {
     pub(crate) own: usize,
     /// The flow that one of them names, unless it is the one that the request came through.
     pub(crate) token: Option<Token>,
-    /// True where one of them names the very flow that the request came through: it belongs to a dialog of that flow.
-    pub(crate) returning: bool,
+    /// The account that one of them names along with the very flow that the request came through: it belongs to a dialog
+    /// of that account.
+    pub(crate) returning: Option<i64>,
     /// The next entry, of somebody else.
     pub(crate) next: Option<String>,
 }
@@ -73,7 +74,7 @@ pub(crate) fn preprocess(config: &Config, message: &Message, flow: &Flow) -> Res
         let Some(user) = uri.user else { continue };
         let token = Token::open(&config.keys.token, user).ok_or(no_route(403, "Flow token is not ours"))?;
         if token.flow == *flow {
-            route.returning = true;
+            route.returning = token.account;
         } else {
             route.token = Some(token);
         }
@@ -127,7 +128,7 @@ impl Config {
     }
 
     /// All else from user agents and peers goes to the core; a Route to elsewhere would make us an open relay.
-    fn to_core(&self, message: &Message, route: &Route) -> Result<Target, NoRoute> {
+    pub(crate) fn to_core(&self, message: &Message, route: &Route) -> Result<Target, NoRoute> {
         let named = match &route.next {
             None => None,
             Some(next) => {
@@ -190,12 +191,12 @@ impl Config {
         Some(format!("<sip:{user}{}{transport};lr>", listener.sent_by))
     }
 
-    /// The Record-Route line for one side of us; none for the user agents inside.
-    pub(crate) fn record_route(&self, flow: &Flow) -> Option<String> {
+    /// The Record-Route line for one side of us, with the account that is there; none for the user agents inside.
+    pub(crate) fn record_route(&self, flow: &Flow, account: Option<i64>) -> Option<String> {
         let key = self.keys.token.first()?;
         let token = match self.listener(flow.listener)?.zone {
             Zone::Core => None,
-            Zone::Access | Zone::Peer => Some(Token { flow: *flow, account: None }.seal(key)),
+            Zone::Access | Zone::Peer => Some(Token { flow: *flow, account }.seal(key)),
         };
         self.own_uri(flow, token.as_deref())
     }

@@ -27,9 +27,10 @@ pub(crate) fn derive(key: &[u8; 32], call_id: &str, tag: &str) -> Option<Uuid> {
 /// What a message's sender says, or what is said for it; true where it must be inserted.
 #[must_use]
 pub(crate) fn of(key: &[u8; 32], message: &Message, peer: Option<Uuid>) -> (SessionId, bool) {
-    if let Some(said) = message.first(Name::SessionId).and_then(SessionId::parse).filter(|said| said.local.is_some()) {
+    let said = message.first(Name::SessionId).and_then(SessionId::parse).unwrap_or_default();
+    if said.local.is_some() {
         return (said, false);
     }
     let tag = if message.is_request() { message.from_tag() } else { message.to_tag() };
-    (SessionId { local: derive(key, message.call_id(), tag), remote: peer }, true)
+    (SessionId { local: derive(key, message.call_id(), tag), remote: said.remote.or(peer) }, true)
 }

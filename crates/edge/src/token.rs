@@ -16,7 +16,7 @@ const TAG: usize = 12;
 pub(crate) struct Token {
     /// The flow.
     pub(crate) flow: Flow,
-    /// The account that registered over it, in tokens of Path.
+    /// The account that registered over it (Path) or that is on this side of a dialog (Record-Route), where it is known.
     pub(crate) account: Option<i64>,
 }
 

@@ -1,5 +1,7 @@
 //! What a scan makes of messages, above all of those that hide a header from one parser and show it to another.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it is wrong")]
+
 use bytes::Bytes;
 use cusax_sip::validate::request_defect;
 use cusax_sip::{Message, Method, Name};

@@ -1,0 +1,181 @@
+//! What comes to the doors and goes no further.
+
+use cusax_event::sip::DropReason;
+use cusax_sip::Name;
+
+use crate::draft::Draft;
+use crate::world::{ACCESS_SIDE, ALICE, CORE, STRANGER, World, udp};
+
+fn swap(draft: &Draft, from: &str, to: &str) -> Vec<u8> {
+    let text = String::from_utf8(draft.bytes().to_vec()).unwrap();
+    assert!(text.contains(from), "{from}");
+    text.replace(from, to).into_bytes()
+}
+
+#[test]
+fn malformed_requests_are_answered_with_400_and_go_nowhere() {
+    let draft = Draft::invite("sip:bob@example.com").header("X-Last: 1");
+    for (from, to) in [
+        ("From: <sip:alice@example.com>;tag=alice1\r\n", ""),
+        ("To: <sip:bob@example.com>\r\n", ""),
+        ("Call-ID: call-1\r\n", ""),
+        ("CSeq: 1 INVITE\r\n", ""),
+        ("CSeq: 1 INVITE", "CSeq: 1 BYE"),
+        ("CSeq: 1 INVITE", "CSeq: 36893488147419103232 INVITE"),
+        ("Max-Forwards: 70", "Max-Forwards: 300"),
+        ("<sip:alice@example.com>;tag", "\"alice <sip:alice@example.com>;tag"),
+        ("INVITE sip:bob@example.com SIP", "INVITE <sip:bob@example.com> SIP"),
+        ("INVITE sip:bob@example.com SIP", "INVITE sip:bob@exa mple.com SIP"),
+        ("INVITE sip:bob@example.com SIP", "INVITE sip:bob@[::1 SIP"),
+        ("X-Last: 1", "Call-Info\u{1}: <xmpp:eve@x>;purpose=impp"),
+        ("X-Last: 1", "X-Last: 1\rCall-Info: <xmpp:eve@x>;purpose=impp"),
+        ("X-Last: 1", "X-Last: 1\nCall-Info: <xmpp:eve@x>;purpose=impp"),
+        ("X-Last: 1", "X-Last:\rCall-Info: <xmpp:eve@x>;purpose=impp"),
+        ("X-Last: 1", "X-Last: 1\r\n\nCall-Info: <xmpp:eve@x>;purpose=impp"),
+        ("X-Last: 1", "X-Last: \0"),
+        ("Content-Length: 5", "Content-Length: 5\r\nl: 4"),
+        ("Content-Length: 5", "Content-Length: 6"),
+        ("Content-Length: 5", "Content-Length: -5"),
+    ] {
+        let mut world = World::new();
+        assert_eq!(world.status_of(ALICE, swap(&draft, from, to)), 400, "{to:?}");
+        assert_eq!(world.sent.len(), 0, "{to:?}");
+        world.ends_empty();
+    }
+}
+
+#[test]
+fn other_requests_that_are_refused_say_why() {
+    let invite = || Draft::invite("sip:bob@example.com");
+    for (bytes, status) in [
+        (swap(&invite(), "INVITE sip:bob@example.com SIP/2.0", "INVITE sip:bob@example.com SIP/7.0"), 505),
+        (Draft::invite("soap.beep://192.0.2.103:3002").bytes().to_vec(), 416),
+        (Draft::invite("urn:service:food").bytes().to_vec(), 416),
+        (invite().header("Max-Forwards: 0").bytes().to_vec(), 483),
+        (invite().header("Proxy-Require: privacy, x").bytes().to_vec(), 420),
+    ] {
+        let mut world = World::new();
+        world.receive(ALICE, bytes);
+        let refused = world.one_to(ALICE);
+        assert_eq!(refused.message.status(), Some(status), "{}", refused.text());
+        assert!(!refused.message.to_tag().is_empty());
+        if status == 420 {
+            assert_eq!(refused.lines(Name::Unsupported), ["privacy", "x"]);
+        }
+        assert_eq!(world.sent_to(CORE).len(), 0);
+        world.ends_empty();
+    }
+}
+
+#[test]
+fn headers_methods_and_options_that_nobody_knows_pass() {
+    let mut world = World::new();
+    let draft = Draft::new("NEWMETHOD", "sip:bob@example.com")
+        .header("NewFangledHeader:   newfangled value\r\n continued newfangled value")
+        .header("Require: something")
+        .header("Date: Fri, 01 Jan 2010 16:00:00 EST");
+    let sent = world.at_core(draft);
+    assert_eq!(sent.message.method_text(), "NEWMETHOD");
+    for line in [
+        "NewFangledHeader:   newfangled value\r\n continued newfangled value\r\n",
+        "Require: something\r\n",
+        "Date: Fri, 01 Jan 2010 16:00:00 EST\r\n",
+    ] {
+        assert!(sent.text().contains(line), "{}", sent.text());
+    }
+}
+
+#[test]
+fn options_to_us_is_answered_here_and_to_others_challenged() {
+    let mut world = World::new();
+    assert_eq!(world.status_of(STRANGER, Draft::new("OPTIONS", &format!("sip:{ACCESS_SIDE}")).bytes()), 200);
+    assert_eq!(
+        world.status_of(STRANGER, Draft::new("OPTIONS", "sip:bob@example.com").call_id("2").next().bytes()),
+        407
+    );
+    assert_eq!(world.sent_to(CORE).len(), 0);
+    world.ends_empty();
+}
+
+#[test]
+fn a_core_listener_takes_what_comes_from_the_core_and_nothing_else() {
+    for from in ["192.0.2.20:5081", "192.0.2.21:5080", STRANGER] {
+        let mut world = World::new();
+        let flow = cusax_sip::Flow { listener: udp(CORE).listener, ..udp(from) };
+        world.receive_on(flow, Draft::invite("sip:bob@example.com").bytes());
+        assert_eq!(world.sent.len(), 0, "{from}");
+        assert_eq!(world.dropped()[0].reason, DropReason::Acl, "{from}");
+    }
+}
+
+#[test]
+fn a_peer_listener_takes_peers_only() {
+    let draft = Draft::invite("sip:bob@example.com").from("<sip:x@biloxi.example>;tag=1");
+    for (from, taken) in [("192.0.2.130:5099", true), ("192.0.2.143:5099", true), ("192.0.2.144:5099", false)] {
+        let mut world = World::new();
+        world.receive(from, draft.bytes());
+        assert_eq!(world.sent_to(CORE).len(), usize::from(taken), "{from}");
+    }
+}
+
+#[test]
+fn garbage_is_dropped_and_counted_and_keepalives_are_not() {
+    let bare = swap(&Draft::invite("sip:bob@example.com"), "\r\n", "\n");
+    let mut world = World::new();
+    for quiet in [&b""[..], b"\r\n\r\n", b"\0\0\0\0"] {
+        world.receive(STRANGER, quiet);
+    }
+    assert!(world.dropped().is_empty());
+    let garbage = [
+        bare,
+        b"\x16\x03\x01\x02\x00".to_vec(),
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(),
+        b"INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK\r\n".to_vec(),
+        b"INVITE sip:bob@example.com SIP/2.0\r\n\r\n".to_vec(),
+        vec![0xff; 1400],
+    ];
+    for (count, bytes) in (1..).zip(garbage) {
+        world.receive(STRANGER, bytes);
+        assert_eq!(world.dropped().len(), count);
+        assert_eq!(world.dropped()[count - 1].reason, DropReason::Malformed);
+    }
+    assert_eq!(world.sent.len(), 0);
+    world.ends_empty();
+}
+
+#[test]
+fn a_response_to_nothing_or_with_a_hidden_header_is_dropped() {
+    let mut world = World::new();
+    let call = world.at_core(Draft::invite("sip:bob@example.com"));
+    world.sent_to(ALICE);
+    let good = String::from_utf8(crate::world::answer(&call.message, 200, "core", &[]).to_vec()).unwrap();
+    let branch = call.message.top_via().unwrap().branch().to_owned();
+    let (last, other) = (branch.chars().last().unwrap(), if branch.ends_with('0') { '1' } else { '0' });
+    let forged = format!("{}{other}", branch.trim_end_matches(last));
+    for (bad, reason) in [
+        (good.replace(&branch, &forged), DropReason::Unmatched),
+        (good.replace("CSeq: 2 INVITE", "CSeq: 2 BYE"), DropReason::Unmatched),
+        (good.replace("\r\nContent-Length", "\r\nX\u{1}: y\r\nContent-Length"), DropReason::Malformed),
+        (good.replace("Content-Length: 0", "Content-Length: 9"), DropReason::Malformed),
+        (good.replace("Via: SIP/2.0/UDP 198.51.100.1:5060;branch=z9hG4bK-a2\r\n", ""), DropReason::Malformed),
+    ] {
+        assert_ne!(bad, good);
+        let before = world.dropped().len();
+        world.receive(CORE, bad.clone());
+        assert_eq!(world.sent_to(ALICE).len(), 0, "{bad}");
+        assert_eq!(world.dropped()[before..].iter().map(|drop| drop.reason).collect::<Vec<_>>(), [reason], "{bad}");
+    }
+    world.receive(CORE, good);
+    assert_eq!(world.one_to(ALICE).message.status(), Some(200));
+}
+
+#[test]
+fn a_request_that_is_sent_again_is_answered_again_and_worked_on_once() {
+    let mut world = World::new();
+    let draft = Draft::new("OPTIONS", &format!("sip:{ACCESS_SIDE}"));
+    for _ in 0..3 {
+        assert_eq!(world.status_of(STRANGER, draft.bytes()), 200);
+    }
+    assert_eq!(world.edge.counts()[2], 1);
+    world.ends_empty();
+}

@@ -1,0 +1,12 @@
+//! The whole edge between scripted phones, a scripted core and accounts that are made up.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it is wrong")]
+
+mod charge;
+mod dialog;
+mod doors;
+mod draft;
+mod identity;
+mod registration;
+mod session;
+mod world;
