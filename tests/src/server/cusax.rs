@@ -180,16 +180,21 @@ impl Cusax {
         Ok(())
     }
 
+    /// Lets go of its ports, for a process that is about to bind them.
+    pub fn release(&mut self) {
+        let Settings { access, core, http, media, .. } = &mut self.settings;
+        for port in [access, core, http].into_iter().chain(media) {
+            port.release();
+        }
+    }
+
     /// Runs the service until the process is dropped; ready when `/readyz` says so.
     ///
     /// # Errors
     /// When it does not become ready, with the end of its log.
     pub async fn serve(&mut self) -> Result<Process> {
-        let Settings { access, core, http, media, .. } = &mut self.settings;
-        for port in [access, core].into_iter().chain(media) {
-            port.release();
-        }
-        let http = http.release();
+        self.release();
+        let http = self.settings.http.address();
         let mut process = Process::start("cusax", self.command(&["serve"]), self.dir.clone())?;
         process.ready(Ready::Http(http, "/readyz"), START).await?;
         Ok(process)
