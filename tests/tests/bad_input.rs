@@ -1,5 +1,7 @@
 //! Bad input at every door of the real process: it is answered or dropped with a counted reason, and the service goes on.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where it is wrong")]
+
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
