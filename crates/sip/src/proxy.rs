@@ -328,6 +328,7 @@ impl Proxy {
             branches: Vec::new(),
             alternates: VecDeque::new(),
             best: None,
+            decided: false,
             answered: None,
             cancelled: false,
         });

@@ -65,6 +65,8 @@ pub(super) struct Context {
     /// Places to try one after the other when the last one could not be reached.
     pub(super) alternates: VecDeque<Hop>,
     pub(super) best: Option<Candidate>,
+    /// True once a final response was put out for [`super::Proxy::relay`]: nothing is concluded until it comes back.
+    pub(super) decided: bool,
     /// The status of the final response that was sent upstream.
     pub(super) answered: Option<u16>,
     pub(super) cancelled: bool,

@@ -48,7 +48,10 @@ impl Proxy {
             200..=299 if !branch.minor => {
                 branch.state = BranchState::Done;
                 if invite || answered.is_none() {
+                    context.decided = true;
                     self.outputs.push_back(Output::Response { context: id, message, flow });
+                } else {
+                    self.conclude(id, now);
                 }
             }
             _ => {
@@ -200,8 +203,12 @@ impl Proxy {
         if context.answered.is_some() {
             return self.settle(id, now);
         }
+        if context.decided {
+            return;
+        }
         match context.best.take() {
             Some(Candidate::Received(message, flow)) => {
+                context.decided = true;
                 self.outputs.push_back(Output::Response { context: id, message, flow });
             }
             Some(Candidate::Generated(status)) => {
