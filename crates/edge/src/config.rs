@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cusax_event::sip::NumberClass;
 use cusax_numbering::Classifier;
 use cusax_sip::digest::Algorithm;
-use cusax_sip::{ListenerId, Transport, Uri};
+use cusax_sip::{ListenerId, Message, Name, Transport, Uri, Via};
 
 /// Who is on the other side of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,6 +181,16 @@ impl Config {
             };
             (uri.host_is(host) && port == sent_port)
                 || (uri.address() == Some(listener.address.ip()) && port == listener.address.port())
+        })
+    }
+
+    /// True where one of a request's Via values is ours.
+    pub(crate) fn was_here(&self, message: &Message) -> bool {
+        message.values(Name::Via).filter_map(Via::parse).any(|via| {
+            let port = via.port.unwrap_or(5060);
+            self.listeners.iter().any(|listener| {
+                listener.sent_by.eq_ignore_ascii_case(&format!("{}:{port}", via.host)) || listener.sent_by == via.host
+            })
         })
     }
 

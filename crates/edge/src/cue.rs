@@ -15,6 +15,7 @@ use cusax_sip::{Compose, Edit, Flow, Message, Method, Name, Transmit, Transport}
 
 use crate::config::CUE;
 use crate::request::Request;
+use crate::token::Place;
 use crate::{ContextId, Edge};
 
 /// User part of the virtual UAS' Contact.
@@ -168,7 +169,7 @@ impl Edge {
         self.cue.texts.insert(key(&request.message), text.to_owned());
         let mut edit = Edit::new(Arc::clone(&request.message));
         edit.pop(Name::Route, request.route.own);
-        if let Some(line) = self.config.record_route(&request.flow, request.account()) {
+        if let Some(line) = self.config.record_route(&request.flow, request.account(), Place::Dialog) {
             edit.push_above(Name::RecordRoute, &line);
         }
         let flow = Flow { listener: CUE, transport: Transport::Internal, ..request.flow };

@@ -10,7 +10,7 @@ use crate::config::{Forged, Reach, Zone};
 use crate::privacy::{self, Privacy};
 use crate::request::Request;
 use crate::route::{self, Origin, Target};
-use crate::token::Token;
+use crate::token::{Place, Token};
 use crate::{Edge, call_info, session};
 
 impl Edge {
@@ -19,7 +19,11 @@ impl Edge {
         let message = &request.message;
         let from = message.address(Name::From).and_then(|from| from.uri());
         let Some(from) = from else { return Err((400, "Malformed From")) };
-        if auth::is_exempt(message.method()) || request.is_emergency() || from.host_is("anonymous.invalid") {
+        if auth::is_exempt(message.method())
+            || request.is_emergency()
+            || request.route.emergency
+            || from.host_is("anonymous.invalid")
+        {
             return Ok(());
         }
         let account = request.caller.as_ref();
@@ -140,7 +144,7 @@ impl Edge {
     fn add_path(&self, request: &Request, target: &Target, edit: &mut Edit) {
         let account = request.caller.as_ref().map(|account| account.id);
         let Some(key) = self.config.keys.token.first() else { return };
-        let token = Token { flow: request.flow, account }.seal(key);
+        let token = Token { flow: request.flow, account, place: Place::Path }.seal(key);
         if let Some(path) = self.config.own_uri(&target.flow, Some(&token)) {
             edit.push_above(Name::Path, &path);
         }
@@ -152,8 +156,9 @@ impl Edge {
         if !route::may_make_dialog(message.method()) || !message.to_tag().is_empty() {
             return;
         }
+        let place = if request.is_emergency() { Place::Emergency } else { Place::Dialog };
         for (flow, account) in [(&request.flow, request.account()), (&target.flow, target.account)] {
-            if let Some(line) = self.config.record_route(flow, account) {
+            if let Some(line) = self.config.record_route(flow, account, place) {
                 edit.push_above(Name::RecordRoute, &line);
             }
         }

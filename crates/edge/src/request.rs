@@ -58,7 +58,8 @@ impl Request {
     }
 
     pub(crate) fn is_emergency(&self) -> bool {
-        self.number.class == Some(NumberClass::Emergency)
+        // Only a call is one: anything else to such a number is as good as its credentials.
+        self.number.class == Some(NumberClass::Emergency) && self.is_initial_invite()
     }
 }
 
@@ -77,7 +78,8 @@ impl Edge {
             return self.refuse(id, 420, "Bad Extension", &[("Unsupported", &tags)], now);
         }
         let number = self.classify(&message);
-        let sos = number.class == Some(NumberClass::Emergency);
+        let call = message.method() == Method::Invite && message.to_tag().is_empty();
+        let sos = call && number.class == Some(NumberClass::Emergency);
         let Some(uri) = message.request_uri() else {
             return self.refuse(id, 400, "Malformed Request-URI", &[], now);
         };
@@ -89,6 +91,10 @@ impl Edge {
             Err(NoRoute { status, reason }) => return self.refuse(id, status, reason, &[], now),
         };
         let origin = self.origin_of(&flow);
+        if origin == Origin::Access && !message.to_tag().is_empty() && !route.dialog {
+            // Every dialog of a user agent was made through us: one that does not know our route is none.
+            return self.refuse(id, 481, "Call/Transaction Does Not Exist", &[], now);
+        }
         let to_us = message.request_uri().is_some_and(|uri| uri.user.is_none() && self.config.is_us(&uri));
         if to_us && route.next.is_none() && message.method() == Method::Options {
             return self.answer_options(id, now);
@@ -137,7 +143,8 @@ impl Edge {
         match request.origin {
             Origin::Access if self.config.challenge => {
                 let foreign = !self.has_own_from(message) && request.own_dialog().is_none();
-                let exempt = auth::is_exempt(message.method()) || request.is_emergency() || foreign;
+                let emergency = request.is_emergency() || request.route.emergency;
+                let exempt = auth::is_exempt(message.method()) || emergency || foreign;
                 match Auth::claimed(message, domain) {
                     Some(key) => Ok(Some(key)),
                     None if exempt => Ok(None),
@@ -161,18 +168,24 @@ impl Edge {
         match request.origin {
             Origin::Access if self.config.challenge => {
                 let claimed = Auth::claimed(&request.message, &self.config.domain).is_some();
-                if claimed && !request.is_emergency() && !auth::is_exempt(request.message.method()) {
+                if claimed && !auth::is_exempt(request.message.method()) {
                     let unix = self.unix(now);
                     let checked =
                         self.auth.check(&self.config, &request.message, request.flow.remote, caller.as_ref(), unix);
-                    if let Checked::Refused { result, stale } = checked {
-                        self.requests.insert(id, request);
-                        return self.challenge(id, result, stale, now);
+                    match checked {
+                        Checked::Verified => {
+                            request.verified = true;
+                            request.correlation.account = caller.as_ref().map(|account| account.id);
+                            request.caller = caller;
+                            self.tell_auth(&request, AuthResult::Ok);
+                        }
+                        // An emergency call goes on, as nobody's.
+                        Checked::Refused { .. } if request.is_emergency() || request.route.emergency => {}
+                        Checked::Refused { result, stale } => {
+                            self.requests.insert(id, request);
+                            return self.challenge(id, result, stale, now);
+                        }
                     }
-                    request.verified = true;
-                    request.correlation.account = caller.as_ref().map(|account| account.id);
-                    request.caller = caller;
-                    self.tell_auth(&request, AuthResult::Ok);
                 }
                 if let Err((status, reason)) = self.check_identity(&request) {
                     self.tell_auth(&request, AuthResult::Mismatch);
@@ -207,6 +220,9 @@ impl Edge {
             return self.refuse(id, 430, "Flow Failed", &[], now);
         }
         let mut edit = Edit::new(Arc::clone(&request.message));
+        if sos {
+            target.uri = self.own_emergency(&request.message);
+        }
         if let Some(uri) = target.uri.take() {
             edit.set_request_uri(&uri);
         }
@@ -234,8 +250,16 @@ impl Edge {
         self.requests.insert(id, request);
     }
 
+    /// The same emergency number at our domain, where the caller named another host: the core must not follow it.
+    fn own_emergency(&self, message: &Message) -> Option<String> {
+        let uri = message.request_uri().filter(|uri| matches!(uri.scheme, Scheme::Sip | Scheme::Sips))?;
+        let ours = self.config.is_own_domain(uri.host) || self.config.is_us(&uri);
+        (!ours).then(|| format!("sip:{}@{}", uri.user.unwrap_or(""), self.config.domain))
+    }
+
     fn forward(&mut self, id: ContextId, request: &Request, target: &Target, edit: Edit, now: Instant) {
-        let hop = |flow, edit| self.hop(flow, edit, false);
+        let hop =
+            |flow: Flow, edit| Hop { sent_by: self.sent_by(&flow, request.origin), ..self.hop(flow, edit, false) };
         let mut alternates = Vec::new();
         if target.zone == Some(Zone::Core) && request.message.to_tag().is_empty() {
             let others = self.config.core.iter().filter(|core| core.address != target.flow.remote);
@@ -250,12 +274,19 @@ impl Edge {
         self.proxy.forward(id, first, now);
     }
 
+    /// The name that we bear on a flow. To the focus it tells the zone that the request came from, for whose word on
+    /// addresses of audio is worth more in one than in the other.
+    fn sent_by(&self, flow: &Flow, origin: Origin) -> String {
+        match (self.config.listener(flow.listener), origin) {
+            (Some(listener), _) => listener.sent_by.clone(),
+            (None, Origin::Core) => "core.invalid".to_owned(),
+            (None, Origin::Access | Origin::Peer { .. } | Origin::Inside) => "access.invalid".to_owned(),
+        }
+    }
+
     /// A place to send to, with the name that we bear there.
     pub(crate) fn hop(&self, flow: Flow, edit: Edit, minor: bool) -> Hop {
-        let sent_by = self.config.listener(flow.listener).map_or_else(
-            || format!("{}.invalid", if flow.listener == crate::config::CUE { "cue" } else { "focus" }),
-            |listener| listener.sent_by.clone(),
-        );
+        let sent_by = self.sent_by(&flow, Origin::Access);
         Hop { flow, edit, sent_by, minor }
     }
 

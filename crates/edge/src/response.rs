@@ -84,7 +84,9 @@ impl Edge {
         let correlation = request.correlation.clone();
         let method = request.message.method();
         let outcome = Outcome::of_status(status);
-        let call = request.is_initial_invite() && !matches!(status, 401 | 407);
+        // A call between two of our users passes twice, to the core and back: it is told once, where it begins.
+        let back = request.origin == Origin::Core && self.config.was_here(&request.message);
+        let call = request.is_initial_invite() && !matches!(status, 401 | 407) && !back;
         let ended = call.then(|| CallEnded {
             outcome: match status {
                 200..=299 => CallOutcome::Answered,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use cusax_sip::{Address, Flow, Message, Method, Name, Scheme, Transport, Uri};
 
 use crate::config::{CUE, Config, FOCUS, Zone};
-use crate::token::Token;
+use crate::token::{Place, Token};
 
 /// Where a request came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,10 @@ pub(crate) struct Route {
     /// The account that one of them names along with the very flow that the request came through: it belongs to a dialog
     /// of that account.
     pub(crate) returning: Option<i64>,
+    /// True where one of them is of a dialog: without it, a To tag is an empty claim.
+    pub(crate) dialog: bool,
+    /// True where the dialog is an emergency call's, on this very flow.
+    pub(crate) emergency: bool,
     /// The next entry, of somebody else.
     pub(crate) next: Option<String>,
 }
@@ -73,8 +77,10 @@ pub(crate) fn preprocess(config: &Config, message: &Message, flow: &Flow) -> Res
         route.own += 1;
         let Some(user) = uri.user else { continue };
         let token = Token::open(&config.keys.token, user).ok_or(no_route(403, "Flow token is not ours"))?;
+        route.dialog |= token.place != Place::Path;
         if token.flow == *flow {
             route.returning = token.account;
+            route.emergency |= token.place == Place::Emergency;
         } else {
             route.token = Some(token);
         }
@@ -192,11 +198,11 @@ impl Config {
     }
 
     /// The Record-Route line for one side of us, with the account that is there; none for the user agents inside.
-    pub(crate) fn record_route(&self, flow: &Flow, account: Option<i64>) -> Option<String> {
+    pub(crate) fn record_route(&self, flow: &Flow, account: Option<i64>, place: Place) -> Option<String> {
         let key = self.keys.token.first()?;
         let token = match self.listener(flow.listener)?.zone {
             Zone::Core => None,
-            Zone::Access | Zone::Peer => Some(Token { flow: *flow, account }.seal(key)),
+            Zone::Access | Zone::Peer => Some(Token { flow: *flow, account, place }.seal(key)),
         };
         self.own_uri(flow, token.as_deref())
     }

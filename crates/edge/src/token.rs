@@ -18,6 +18,23 @@ pub(crate) struct Token {
     pub(crate) flow: Flow,
     /// The account that registered over it (Path) or that is on this side of a dialog (Record-Route), where it is known.
     pub(crate) account: Option<i64>,
+    /// What it was written into.
+    pub(crate) place: Place,
+}
+
+/// What a token was written into: a Path is no proof of a dialog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Path of a registration.
+    Path,
+    /// Record-Route of a dialog.
+    Dialog,
+    /// Record-Route of an emergency call's dialog.
+    Emergency,
+}
+
+impl Place {
+    const ALL: [Self; 3] = [Self::Path, Self::Dialog, Self::Emergency];
 }
 
 impl Token {
@@ -26,7 +43,9 @@ impl Token {
     pub(crate) fn seal(&self, key: &[u8; 32]) -> String {
         let mut bytes = Vec::with_capacity(64);
         let transport = Transport::ALL.iter().position(|transport| *transport == self.flow.transport).unwrap_or(0);
+        let place = Place::ALL.iter().position(|place| *place == self.place).unwrap_or(0);
         bytes.push(u8::try_from(transport).unwrap_or(0));
+        bytes.push(u8::try_from(place).unwrap_or(0));
         bytes.extend(self.flow.listener.0.to_be_bytes());
         bytes.extend(self.flow.remote.port().to_be_bytes());
         match self.flow.remote.ip() {
@@ -59,6 +78,7 @@ impl Token {
         }
         let mut rest = head;
         let transport = *Transport::ALL.get(usize::from(take::<1>(&mut rest)?[0]))?;
+        let place = *Place::ALL.get(usize::from(take::<1>(&mut rest)?[0]))?;
         let listener = ListenerId(u16::from_be_bytes(take(&mut rest)?));
         let port = u16::from_be_bytes(take(&mut rest)?);
         let address: IpAddr = match take::<1>(&mut rest)? {
@@ -68,7 +88,7 @@ impl Token {
         let connection = Some(u64::from_be_bytes(take(&mut rest)?)).filter(|id| *id != 0).map(ConnectionId);
         let account = Some(i64::from_be_bytes(take(&mut rest)?)).filter(|id| *id != 0);
         let flow = Flow { listener, transport, remote: SocketAddr::new(address, port), connection };
-        Some(Self { flow, account })
+        Some(Self { flow, account, place })
     }
 }
 
@@ -96,7 +116,7 @@ mod tests {
             remote: "[2001:db8::7]:5061".parse().unwrap(),
             connection: Some(ConnectionId(42)),
         };
-        Token { flow, account: Some(7) }
+        Token { flow, account: Some(7), place: Place::Dialog }
     }
 
     #[test]

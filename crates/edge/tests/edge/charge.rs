@@ -197,11 +197,10 @@ fn a_blocked_class_is_refused_with_the_reason() {
 }
 
 #[test]
-fn own_numbers_own_users_and_calls_in_a_dialog_get_no_cue() {
+fn own_numbers_own_users_and_other_methods_get_no_cue() {
     for draft in [
         Draft::invite("sip:+14045550123@example.com"),
         Draft::invite("sip:bob@example.com"),
-        Draft::invite(CHARGED).to("<sip:x@example.com>;tag=there"),
         Draft::new("MESSAGE", CHARGED),
     ] {
         let mut world = World::new();
@@ -209,6 +208,30 @@ fn own_numbers_own_users_and_calls_in_a_dialog_get_no_cue() {
         world.at_core(draft);
         assert!(world.sent_to(ALICE).iter().all(|sent| sent.message.status() == Some(100)), "{uri}");
         assert!(cues(&world).is_empty() && world.headlines.is_empty(), "{uri}");
+    }
+}
+
+#[test]
+fn a_to_tag_without_a_route_of_ours_is_no_dialog_and_saves_no_charge() {
+    let mut world = World::new();
+    world.receive(ALICE, Draft::invite(CHARGED).to("<sip:x@example.com>;tag=there").bytes());
+    assert_eq!(world.one_to(ALICE).message.status(), Some(481));
+    let path = world.path_of(crate::world::udp(ALICE));
+    world.receive(
+        ALICE,
+        Draft::invite(CHARGED).to("<sip:x@example.com>;tag=there").routes([path.as_str()].into_iter()).bytes(),
+    );
+    assert_eq!(world.one_to(ALICE).message.status(), Some(481), "a Path is no proof of a dialog");
+    assert!(world.sent_to(CORE).is_empty());
+}
+
+#[test]
+fn only_a_call_is_an_emergency() {
+    for method in ["REGISTER", "MESSAGE", "SUBSCRIBE", "REFER", "INFO"] {
+        let mut world = World::new();
+        world.receive(STRANGER, Draft::new(method, "sip:112@example.com").bytes());
+        assert!(matches!(world.one_to(STRANGER).message.status(), Some(401 | 407)), "{method}");
+        assert!(world.sent_to(CORE).is_empty(), "{method}");
     }
 }
 

@@ -30,7 +30,9 @@ fn a_caller_who_says_none_is_given_the_same_in_every_request_on_any_edge() {
         let mut world = World::new();
         let draft = Draft::invite("sip:bob@example.com").call_id(call_id);
         let call = world.at_core(draft.clone());
-        let mut bye = draft.to("<sip:bob@example.com>;tag=core").next();
+        let routes: Vec<String> = call.lines(Name::RecordRoute).into_iter().rev().map(str::to_owned).collect();
+        let bye = draft.to("<sip:bob@example.com>;tag=core").next();
+        let mut bye = bye.routes(routes.iter().map(String::as_str));
         bye.method = "BYE";
         world.receive(ALICE, bye.bytes());
         let bye = world.one_to(CORE);
