@@ -62,13 +62,14 @@ fn address(uri: &Uri<'_>) -> String {
     }
 }
 
-/// Where a request came from before the edge: the source that it stamped on the Via below its own. With more Vias below
-/// that one, one of the existing servers sent it, whose description is right.
+/// Where a request came from before the edge: the source that it stamped on the Via below its own. Its own names the zone,
+/// which nobody else can write there: what one of the existing servers describes is right.
 /// `otherwise` is the source where no Via names it.
 pub(crate) fn signalling(request: &Message, otherwise: IpAddr) -> Signalling {
     let via = request.values(Name::Via).nth(1).and_then(Via::parse);
     let received = via.and_then(|via| host_address(via.params.find("received").unwrap_or(via.host)));
-    let trust = if request.values(Name::Via).nth(2).is_some() { Trust::Core } else { Trust::Access };
+    let zone = request.top_via().map(|via| via.host);
+    let trust = if zone == Some("core.invalid") { Trust::Core } else { Trust::Access };
     Signalling { source: received.unwrap_or(otherwise), trust }
 }
 
@@ -78,8 +79,12 @@ mod tests {
     use bytes::Bytes;
 
     fn invite(headers: &str) -> Message {
+        invite_from("access", headers)
+    }
+
+    fn invite_from(zone: &str, headers: &str) -> Message {
         let text = format!(
-            "INVITE sip:r@conf.test SIP/2.0\r\nVia: SIP/2.0/UDP focus.invalid;branch=z9hG4bKa\r\n{headers}\
+            "INVITE sip:r@conf.test SIP/2.0\r\nVia: SIP/2.0/UDP {zone}.invalid;branch=z9hG4bKa\r\n{headers}\
              To: <sip:r@conf.test>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\r\n"
         );
         Message::parse(Bytes::from(text)).unwrap()
@@ -127,15 +132,27 @@ mod tests {
     fn the_edge_says_where_a_request_came_from() {
         let nowhere = "0.0.0.0".parse().unwrap();
         let from = "From: <sip:a@b>;tag=1\r\n";
-        for (vias, source, trust) in [
-            ("Via: SIP/2.0/UDP 10.0.0.5:5060;rport=6000;received=192.0.2.1;branch=z9\r\n", "192.0.2.1", Trust::Access),
-            ("Via: SIP/2.0/UDP 192.0.2.7;branch=z9\r\n", "192.0.2.7", Trust::Access),
-            ("Via: SIP/2.0/TCP phone.local;received=2001:db8::1;branch=z9\r\n", "2001:db8::1", Trust::Access),
-            ("Via: SIP/2.0/UDP 192.0.2.7;branch=z9, SIP/2.0/UDP 10.0.0.5;branch=z8\r\n", "192.0.2.7", Trust::Core),
-            ("", "0.0.0.0", Trust::Access),
+        for (zone, vias, source, trust) in [
+            (
+                "access",
+                "Via: SIP/2.0/UDP 10.0.0.5:5060;rport=6000;received=192.0.2.1;branch=z9\r\n",
+                "192.0.2.1",
+                Trust::Access,
+            ),
+            ("access", "Via: SIP/2.0/UDP 192.0.2.7;branch=z9\r\n", "192.0.2.7", Trust::Access),
+            ("access", "Via: SIP/2.0/TCP phone.local;received=2001:db8::1;branch=z9\r\n", "2001:db8::1", Trust::Access),
+            // Whoever writes a second Via is no more trusted for it.
+            (
+                "access",
+                "Via: SIP/2.0/UDP 192.0.2.7;branch=z9, SIP/2.0/UDP 10.0.0.5;branch=z8\r\n",
+                "192.0.2.7",
+                Trust::Access,
+            ),
+            ("core", "Via: SIP/2.0/UDP 192.0.2.7;branch=z9\r\n", "192.0.2.7", Trust::Core),
+            ("access", "", "0.0.0.0", Trust::Access),
         ] {
             let expected = Signalling { source: source.parse().unwrap(), trust };
-            assert_eq!(signalling(&invite(&format!("{vias}{from}")), nowhere), expected, "{vias}");
+            assert_eq!(signalling(&invite_from(zone, &format!("{vias}{from}")), nowhere), expected, "{vias}");
         }
     }
 }

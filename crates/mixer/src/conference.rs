@@ -40,7 +40,7 @@ impl Conference {
         let mut shared = [const { None }; Codec::ALL.len()];
         for &index in &self.legs {
             let Some(leg) = legs.get_mut(index) else { continue };
-            let endpoint = demux.endpoint(index).filter(|_| leg.listens());
+            let endpoint = demux.endpoint(index).filter(|endpoint| leg.listens() && endpoint.is_proven());
             if let Some(endpoint) = endpoint {
                 let codec = leg.stream.codec;
                 let own;

@@ -36,6 +36,14 @@ pub(crate) struct Endpoint {
     heard: Option<Instant>,
 }
 
+impl Endpoint {
+    /// True where packets may be sent there: a description that names another address than its signalling came from is
+    /// believed once a packet came, or anybody could be flooded by whoever describes him.
+    pub(crate) fn is_proven(&self) -> bool {
+        !(self.waits && self.signalling.is_translated(self.described))
+    }
+}
+
 impl Demux {
     pub(crate) fn new(latch: Latch, keys: Keyed, legs: usize) -> Self {
         Self {

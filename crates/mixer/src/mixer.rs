@@ -55,6 +55,8 @@ pub struct Mixer {
     /// At most one for each command since they were last taken, and one a second for each leg.
     events: VecDeque<Event>,
     report: Report,
+    /// How late the last tick began.
+    lag: Duration,
 }
 
 impl Mixer {
@@ -75,6 +77,7 @@ impl Mixer {
             due: None,
             events: VecDeque::with_capacity(64),
             report: Report::default(),
+            lag: Duration::ZERO,
         }
     }
 
@@ -113,10 +116,7 @@ impl Mixer {
     pub fn tick(&mut self, now: Instant, out: &mut Transmits) {
         let Some(mut due) = self.due.filter(|&due| due <= now) else { return };
         let lag = now - due;
-        let times = &mut self.report.ticks;
-        times.count += 1;
-        times.late += u64::from(lag > TICK / 4);
-        times.longest_lag = times.longest_lag.max(lag);
+        self.lag = lag;
         if lag > CATCH_UP_MAX {
             let missed = u32::try_from(lag.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX);
             self.legs.iter_mut().for_each(|(_, leg)| leg.advance(missed));
@@ -139,9 +139,7 @@ impl Mixer {
 
     /// Notes how long a tick took, which only the thread with the clock knows.
     pub fn tick_took(&mut self, busy: Duration) {
-        let times = &mut self.report.ticks;
-        times.busy += busy;
-        times.longest = times.longest.max(busy);
+        self.report.ticks.record(busy, self.lag);
     }
 
     /// The next event.

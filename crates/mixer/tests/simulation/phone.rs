@@ -128,6 +128,7 @@ impl World {
         self.now = self.mixer.poll_timeout().unwrap_or(self.now + TICK);
         self.out.clear();
         self.mixer.tick(self.now, &mut self.out);
+        self.mixer.tick_took(std::time::Duration::from_micros(300));
         for transmit in self.out.iter() {
             let phone = self.phones.iter_mut().find(|phone| phone.address == transmit.to);
             match phone {
