@@ -88,7 +88,7 @@ fn tell(telemetry: &Telemetry, stage: Stage, detail: String) {
 }
 
 fn listening(config: &Config, http: std::net::SocketAddr) -> String {
-    let sip = config.sip.listener.iter().map(|listener| format!("sip:{}", listener.address));
+    let sip = config.sip.listener.iter().map(|listener| listener.address.to_string());
     let rest = [format!("http:{http}")];
     sip.chain(rest).collect::<Vec<_>>().join(", ")
 }

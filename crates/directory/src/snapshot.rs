@@ -13,6 +13,7 @@ pub struct Snapshot {
     sip: Addresses,
     xmpp: Addresses,
     numbers: HashMap<Box<str>, usize>,
+    ids: HashMap<i64, usize>,
     /// Keys that no password has.
     nobody: Ha1,
 }
@@ -32,7 +33,8 @@ impl Snapshot {
                 numbers.insert(number.as_str().into(), index);
             }
         }
-        Self { accounts, sip, xmpp, numbers, nobody }
+        let ids = accounts.iter().enumerate().map(|(index, account)| (account.id, index)).collect();
+        Self { accounts, sip, xmpp, numbers, ids, nobody }
     }
 
     /// Finds who logs in to `realm` as `username`, which is `alice` or `alice@example.com` (then the domain must be the realm).
@@ -71,6 +73,12 @@ impl Snapshot {
     #[must_use]
     pub fn by_number(&self, e164: &str) -> Option<&Account> {
         self.at(*self.numbers.get(e164)?)
+    }
+
+    /// Finds the account with this id.
+    #[must_use]
+    pub fn by_id(&self, id: i64) -> Option<&Account> {
+        self.at(*self.ids.get(&id)?)
     }
 
     /// Every enabled account by ascending id.

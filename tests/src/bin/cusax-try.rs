@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use cusax_tests::process::interrupted;
 use cusax_tests::server::{DOMAIN, ROOMS};
 use cusax_tests::tour::stage::USERS;
 use cusax_tests::tour::{Report, Stage, walk};
@@ -26,7 +27,7 @@ async fn main() -> ExitCode {
         Ok(()) if report.counts().1 == 0 => ExitCode::SUCCESS,
         Ok(()) => ExitCode::FAILURE,
         Err(error) => {
-            report.check(false, "the servers did not come up", format!("{error:#}"));
+            report.check(false, "it cannot go on", format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -40,7 +41,13 @@ async fn run(cli: &Cli, report: &mut Report) -> anyhow::Result<()> {
     report.line(&format!("\n{passed} seen, {failed} not"));
     if !cli.check {
         tell_where(&stage, report);
-        tokio::signal::ctrl_c().await?;
+        let child = tokio::select! {
+            () = interrupted() => None,
+            child = stage.first_to_end() => Some(child),
+        };
+        if let Some(child) = child {
+            anyhow::bail!("{child} has ended by itself; what it said last:\n{}", stage.last_words(child));
+        }
         report.line("\nending every child");
     }
     Ok(())

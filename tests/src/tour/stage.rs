@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use cusax_load::phone::within;
 use cusax_load::{Chat, ChatConfig, Phone, PhoneConfig};
 use cusax_sip::digest::Algorithm;
 
+use crate::interop::{KAMAILIO, PROSODY, SIPP};
 use crate::ports::Port;
 use crate::process::Process;
 use crate::scratch::Scratch;
@@ -45,6 +46,14 @@ impl Stage {
     /// # Errors
     /// Says which part did not come up, and why.
     pub async fn raise(name: &str, mut tell: impl FnMut(&str, String)) -> Result<Self> {
+        let missing: Vec<String> = [SIPP, KAMAILIO, PROSODY]
+            .into_iter()
+            .filter_map(|program| program.find().err())
+            .map(|it| it.to_string())
+            .collect();
+        if !missing.is_empty() {
+            bail!("{}", missing.join("; "));
+        }
         let scratch = Scratch::new(name)?;
         let gateway = Gateway::start(&scratch, Port::free()?).await?;
         tell("SIPp, the PSTN gateway", format!("udp:{}", gateway.address()));
@@ -83,6 +92,34 @@ impl Stage {
             session: None,
             scratch,
         })
+    }
+
+    /// The servers that run, by name.
+    fn children(&self) -> [(&'static str, &Process); 4] {
+        [
+            ("SIPp", self.gateway.process()),
+            ("Kamailio", self.kamailio.process()),
+            ("Prosody", self.prosody.process()),
+            ("cusax", &self.process),
+        ]
+    }
+
+    /// Waits until one of the servers has ended by itself, and names it.
+    pub async fn first_to_end(&self) -> &'static str {
+        let mut looks = tokio::time::interval(Duration::from_millis(500));
+        loop {
+            looks.tick().await;
+            if let Some((name, _)) = self.children().into_iter().find(|(_, process)| !process.is_running()) {
+                return name;
+            }
+        }
+    }
+
+    /// The end of a server's log.
+    #[must_use]
+    pub fn last_words(&self, name: &str) -> String {
+        let child = self.children().into_iter().find(|(known, _)| *known == name);
+        child.map_or_else(String::new, |(_, process)| process.log_tail())
     }
 
     /// The frequency of a user's tone, in Hz.

@@ -87,7 +87,7 @@ pub(crate) enum Federation {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Core {
-    /// Their SIP URIs; names are located by RFC 3263; each is probed with OPTIONS.
+    /// Their SIP URIs; names are looked up at the start.
     #[schemars(example = ["sip:127.0.0.1:5080"])]
     pub(crate) targets: Vec<SipTarget>,
 }

@@ -13,7 +13,7 @@ pub(super) fn find(snapshot: &Snapshot, domain: &str, key: &AccountKey) -> Optio
         }
         AccountKey::User(user) => snapshot.by_aor(user, domain).map(account),
         AccountKey::Number(number) => snapshot.by_number(number).map(account),
-        AccountKey::Id(id) => snapshot.accounts().iter().find(|entry| entry.id == *id).map(account),
+        AccountKey::Id(id) => snapshot.by_id(*id).map(account),
     }
 }
 

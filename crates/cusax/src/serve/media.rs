@@ -107,7 +107,10 @@ impl Thread {
         let mut report_due = clock::now() + REPORT;
         loop {
             let due = self.mixer.poll_timeout().map_or(report_due, |tick| tick.min(report_due));
-            let Ok(ready) = wait(&self.sockets, &self.waker, due) else { return };
+            let ready = match wait(&self.sockets, &self.waker, due) {
+                Ok(ready) => ready,
+                Err(error) => return self.give_up(&error),
+            };
             while let Ok(command) = self.commands.pop() {
                 self.mixer.handle_command(command, clock::now());
             }
@@ -140,6 +143,14 @@ impl Thread {
         }
     }
 
+    /// Without its sockets the thread is of no use, and a service without sound must not look well: it ends, and whoever
+    /// watches it starts it again.
+    fn give_up(&self, error: &std::io::Error) {
+        let detail = format!("the media thread cannot wait for its sockets: {error}");
+        self.telemetry.emit(&Event::Lifecycle(Lifecycle { stage: Stage::Degraded, detail }));
+        std::process::abort();
+    }
+
     /// Takes a core for itself and precise timers; without them the thread still runs, less evenly.
     fn settle(&self) {
         let cores = thread::available_cores().unwrap_or_default();
@@ -152,18 +163,14 @@ impl Thread {
     }
 
     fn tick(&mut self, out: &mut Transmits) {
-        let began = clock::now();
-        let mut ticked = false;
-        out.clear();
-        while self.mixer.poll_timeout().is_some_and(|due| due <= began) {
-            self.mixer.tick(began, out);
-            ticked = true;
+        let mut now = clock::now();
+        while self.mixer.poll_timeout().is_some_and(|due| due <= now) {
+            out.clear();
+            self.mixer.tick(now, out);
+            self.send(out);
+            self.mixer.tick_took(elapsed(now));
+            now = clock::now();
         }
-        if !ticked {
-            return;
-        }
-        self.send(out);
-        self.mixer.tick_took(elapsed(began));
     }
 
     fn send(&mut self, out: &Transmits) {

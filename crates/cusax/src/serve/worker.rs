@@ -7,13 +7,15 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use cusax_directory::Directory;
 use cusax_edge::config::Config as EdgeConfig;
 use cusax_edge::{Edge, Output};
+use cusax_event::Event;
+use cusax_event::service::{Lifecycle, Stage};
 use cusax_event::sip::DropReason;
 use cusax_net::clock;
 use cusax_net::udp::{AsyncSocket, BATCH, Options, RecvBatch, SendBatch, Socket};
@@ -30,6 +32,8 @@ use meetings::Meetings;
 
 /// Largest datagram.
 const DATAGRAM: usize = 65_535;
+/// How long a socket that failed is left alone.
+const PAUSE: Duration = Duration::from_millis(10);
 /// Receive and send buffers of a socket, in bytes.
 const BUFFER: usize = 4 * 1024 * 1024;
 
@@ -187,9 +191,12 @@ async fn run(
 async fn read_socket(listener: ListenerId, socket: Arc<AsyncSocket>, core: Shared, rearm: Rc<Notify>) {
     let mut batch = RecvBatch::new(BATCH, DATAGRAM);
     loop {
-        if socket.recv_batch(&mut batch).await.is_err() {
-            // What the kernel reports of single peers comes by `take_unreachable`; this socket is of no more use.
-            return;
+        if let Err(error) = socket.recv_batch(&mut batch).await {
+            let detail = format!("a SIP socket cannot be read: {error}");
+            core.borrow().telemetry.emit(&Event::Lifecycle(Lifecycle { stage: Stage::Degraded, detail }));
+            // Short of memory, or a storm of errors: it passes, and must not be made worse by asking at once.
+            tokio::time::sleep(PAUSE).await;
+            continue;
         }
         let now = clock::now();
         {
