@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it is wrong")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -51,6 +53,8 @@ const IO: [&str; 16] = [
 
 struct Package {
     name: String,
+    /// Where its sources are.
+    root: PathBuf,
     features: usize,
     /// Name and kind (`None`: normal) of each dependency.
     dependencies: Vec<(String, Option<String>)>,
@@ -67,6 +71,7 @@ fn packages() -> Vec<Package> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let package = |package: &Value| Package {
         name: text(&package["name"]).unwrap(),
+        root: Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap().to_path_buf(),
         features: package["features"].as_object().unwrap().len(),
         dependencies: package["dependencies"]
             .as_array()
@@ -126,4 +131,35 @@ fn choices_are_configuration_and_no_cargo_features() {
     let with: Vec<_> =
         packages().into_iter().filter(|package| package.features > 0).map(|package| package.name).collect();
     assert!(with.is_empty(), "{with:?}");
+}
+
+/// All Rust below a folder, one text.
+fn rust(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            rust(&entry, text);
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&fs::read_to_string(&entry).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_dependency_is_used() {
+    for package in packages() {
+        let mut text = String::new();
+        for folder in ["src", "tests", "benches"].map(|name| package.root.join(name)) {
+            if folder.is_dir() {
+                rust(&folder, &mut text);
+            }
+        }
+        let unused: Vec<_> = package
+            .dependencies
+            .iter()
+            // The library's own name differs from the package's.
+            .map(|(name, _)| if name == "md-5" { "md5".to_owned() } else { name.replace('-', "_") })
+            .filter(|name| !text.contains(name.as_str()))
+            .collect();
+        assert!(unused.is_empty(), "{} does not use {unused:?}", package.name);
+    }
 }
