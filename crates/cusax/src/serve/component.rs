@@ -6,8 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use cusax_event::Event;
-use cusax_event::xmpp::{DropReason, Dropped};
 use cusax_net::link::TcpLink;
 use cusax_net::resolver::Resolver;
 use cusax_net::{clock, random};
@@ -146,23 +144,22 @@ impl Parts {
                 }
             }
             Output::Close => *link = None,
-            Output::Stanza { element, received } => self.pass(Heard::Stanza(element, received)),
-            Output::Ready => self.link_is(true),
-            Output::Down => self.link_is(false),
+            Output::Stanza { element, received } => self.pass(Heard::Stanza(element, received)).await,
+            Output::Ready => self.link_is(true).await,
+            Output::Down => self.link_is(false).await,
             Output::Event(event) => self.telemetry.emit(&event),
         }
     }
 
-    fn link_is(&mut self, up: bool) {
+    async fn link_is(&self, up: bool) {
         self.health.component.store(up, Ordering::Relaxed);
-        self.pass(Heard::Link(up));
+        self.pass(Heard::Link(up)).await;
     }
 
-    fn pass(&mut self, heard: Heard) {
-        if self.end.heard.try_send(heard).is_err() {
-            let detail = String::from("the conferences do not keep up with the stream");
-            self.telemetry.emit(&Event::XmppDropped(Dropped { reason: DropReason::QueueFull, detail }));
-        }
+    /// Waits where the conferences do not keep up: the server then waits with us, and no event of a room is lost.
+    async fn pass(&self, heard: Heard) {
+        // They are gone only when the process ends.
+        let _ = self.end.heard.send(heard).await;
     }
 }
 

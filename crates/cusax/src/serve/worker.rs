@@ -17,6 +17,7 @@ use cusax_edge::{Edge, Output};
 use cusax_event::Event;
 use cusax_event::service::{Lifecycle, Stage};
 use cusax_event::sip::DropReason;
+use cusax_event::xmpp::{DropReason as XmppDropReason, Dropped as XmppDropped};
 use cusax_net::clock;
 use cusax_net::udp::{AsyncSocket, BATCH, Options, RecvBatch, SendBatch, Socket};
 use cusax_sip::{Flow, ListenerId, Transmit, Transport};
@@ -278,11 +279,17 @@ impl Core {
                     let (caller, callee) = (caller.and_then(find), callee.and_then(find));
                     self.edge.handle_accounts(query, caller, callee, now);
                 }
-                Output::Headline(headline) => {
-                    let _ = self.component.try_send(super::headline::stanza(&headline));
-                }
+                Output::Headline(headline) => self.say(super::headline::stanza(&headline)),
                 Output::Event(event) => self.telemetry.emit(&event),
             }
+        }
+    }
+
+    /// Sends a stanza. A full queue means a stream that is going down: rooms are read anew when it is up again.
+    fn say(&self, stanza: cusax_xmpp::Element) {
+        if self.component.try_send(stanza).is_err() {
+            let detail = String::from("the component's stream does not take what is to be sent");
+            self.telemetry.emit(&Event::XmppDropped(XmppDropped { reason: XmppDropReason::QueueFull, detail }));
         }
     }
 

@@ -71,10 +71,7 @@ impl Core {
             any = true;
             match output {
                 Output::Sip(transmit) => self.edge.handle_message(transmit.bytes, transmit.flow, now),
-                Output::Stanza(stanza) => {
-                    // A full queue means a stream that is going down: rooms are read anew when it is up again.
-                    let _ = self.component.try_send(stanza);
-                }
+                Output::Stanza(stanza) => self.say(stanza),
                 Output::Mixer(command) => self.command(command),
                 Output::Account { query, key } => {
                     let snapshot = self.directory.snapshot();
