@@ -86,8 +86,8 @@ pub struct Caller {
     pub egress: Reach,
 }
 
-/// What a caller gets for a class of number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a caller gets for a class of number, the mildest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
     /// Nothing.
     Allow,
@@ -184,6 +184,25 @@ impl Config {
         })
     }
 
+    /// True where a URI may be what a phone has for us as its outbound proxy: our domain, or an address at the port of a
+    /// socket that is bound to all of them. It leads to the core, whatever else the URI may mean.
+    pub(crate) fn is_outbound_proxy(&self, uri: &Uri<'_>) -> bool {
+        let port = uri.port.unwrap_or(5060);
+        let bound = |listener: &Listener| listener.address.ip().is_unspecified() && listener.address.port() == port;
+        uri.user.is_none()
+            && (self.is_own_domain(uri.host) || (uri.address().is_some() && self.listeners.iter().any(bound)))
+    }
+
+    /// True where a host is one of ours, whatever the port: an address of a socket, or the name that it bears.
+    pub(crate) fn is_our_host(&self, uri: &Uri<'_>) -> bool {
+        let host = uri.host.strip_suffix('.').unwrap_or(uri.host);
+        self.is_own_domain(host)
+            || self.listeners.iter().any(|listener| {
+                let name = listener.sent_by.rsplit_once(':').map_or(listener.sent_by.as_str(), |(name, _)| name);
+                host.eq_ignore_ascii_case(name) || uri.address() == Some(listener.address.ip())
+            })
+    }
+
     /// True where one of a request's Via values is ours.
     pub(crate) fn was_here(&self, message: &Message) -> bool {
         message.values(Name::Via).filter_map(Via::parse).any(|via| {
@@ -196,12 +215,23 @@ impl Config {
 
     /// True where a host is a conference domain.
     pub(crate) fn is_conference(&self, host: &str) -> bool {
+        let host = host.strip_suffix('.').unwrap_or(host);
         self.conferences.iter().any(|domain| domain.eq_ignore_ascii_case(host))
     }
 
     /// True where a host is our domain.
     pub(crate) fn is_own_domain(&self, host: &str) -> bool {
-        self.domain.eq_ignore_ascii_case(host)
+        self.domain.eq_ignore_ascii_case(host.strip_suffix('.').unwrap_or(host))
+    }
+
+    /// The core target that a URI names, by address or as it is written in the configuration.
+    pub(crate) fn core_named(&self, uri: &Uri<'_>) -> Option<&CoreTarget> {
+        let port = uri.port.unwrap_or(5060);
+        self.core.iter().find(|target| {
+            let written = Uri::parse(&target.name);
+            target.address.port() == port
+                && (uri.address() == Some(target.address.ip()) || written.is_some_and(|name| name.host_is(uri.host)))
+        })
     }
 
     pub(crate) fn core_target(&self, address: SocketAddr) -> Option<&CoreTarget> {

@@ -41,6 +41,7 @@ use auth::Auth;
 use config::{CUE, Zone};
 use cue::VirtualUas;
 use request::Request;
+use route::Origin;
 
 /// A message to the caller about charges, for his JID.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -264,15 +265,18 @@ impl Edge {
             return self.drop(DropReason::MaxForwards, &flow, "ACK ran out of Max-Forwards");
         }
         let origin = self.origin_of(&flow);
-        let found = route::preprocess(&self.config, message, &flow)
-            .and_then(|route| Ok((self.config.target(message, origin, &route, None)?, route.own)));
-        let Ok((target, own)) = found else {
+        let found = route::preprocess(&self.config, message, &flow).and_then(|route| {
+            let within = route.dialog || origin != Origin::Access;
+            Ok((self.config.target(message, origin, &route, None)?, route.own, within))
+        });
+        // One that is of no call through us goes nowhere, whoever sends it.
+        let Some((target, own, true)) = found.ok() else {
             return self.drop(DropReason::Flow, &flow, "ACK has no route");
         };
         let mut edit = Edit::new(Arc::clone(message));
         edit.pop(Name::Route, own);
         let correlation = self.correlation(message);
-        if let Err(reason) = self.clean(message, origin, &correlation, &mut edit) {
+        if let Err(reason) = self.clean(message, origin, false, &correlation, &mut edit) {
             return self.drop(DropReason::Acl, &flow, reason);
         }
         let (id, missing) = session::of(&self.config.keys.session, message, None);

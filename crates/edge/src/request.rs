@@ -72,25 +72,27 @@ impl Edge {
         if message.max_forwards() == Some(0) {
             return self.refuse(id, 483, "Too Many Hops", &[], now);
         }
+        let number = self.classify(&message);
+        let call = message.method() == Method::Invite && message.to_tag().is_empty();
+        // A call for help is not refused for what else it says, and goes nowhere that it names.
+        let sos = call && number.class == Some(NumberClass::Emergency);
         let unsupported: Vec<&str> = message.values(Name::ProxyRequire).collect();
-        if !unsupported.is_empty() {
+        if !unsupported.is_empty() && !sos {
             let tags = unsupported.join(", ");
             return self.refuse(id, 420, "Bad Extension", &[("Unsupported", &tags)], now);
         }
-        let number = self.classify(&message);
-        let call = message.method() == Method::Invite && message.to_tag().is_empty();
-        let sos = call && number.class == Some(NumberClass::Emergency);
         let Some(uri) = message.request_uri() else {
             return self.refuse(id, 400, "Malformed Request-URI", &[], now);
         };
         if uri.scheme == Scheme::Other && !sos {
             return self.refuse(id, 416, "Unsupported URI Scheme", &[], now);
         }
+        let origin = self.origin_of(&flow);
         let route = match route::preprocess(&self.config, &message, &flow) {
             Ok(route) => route,
+            Err(_) if sos && origin == Origin::Access => Route::default(),
             Err(NoRoute { status, reason }) => return self.refuse(id, status, reason, &[], now),
         };
-        let origin = self.origin_of(&flow);
         if origin == Origin::Access && !message.to_tag().is_empty() && !route.dialog {
             // Every dialog of a user agent was made through us: one that does not know our route is none.
             return self.refuse(id, 481, "Call/Transaction Does Not Exist", &[], now);
@@ -123,7 +125,7 @@ impl Edge {
             }
         };
         let callee = match request.origin {
-            // A user of ours may be called by digits: no number then, and nothing to charge.
+            // A user of ours may be called by digits: no number then, and nothing to charge. Strangers reach users only.
             Origin::Access => self.own_user(&request).map(AccountKey::User),
             Origin::Core | Origin::Peer { .. } | Origin::Inside => {
                 request.route.token.and_then(|token| token.account).map(AccountKey::Id)
@@ -142,8 +144,8 @@ impl Edge {
         let domain = &self.config.domain;
         match request.origin {
             Origin::Access if self.config.challenge => {
-                let foreign = !self.has_own_from(message) && request.own_dialog().is_none();
                 let emergency = request.is_emergency() || request.route.emergency;
+                let foreign = self.is_foreign(message) && request.own_dialog().is_none();
                 let exempt = auth::is_exempt(message.method()) || emergency || foreign;
                 match Auth::claimed(message, domain) {
                     Some(key) => Ok(Some(key)),
@@ -161,9 +163,9 @@ impl Edge {
     pub(crate) fn decide(&mut self, id: ContextId, caller: Option<Account>, callee: Option<Account>, now: Instant) {
         let Some(mut request) = self.requests.remove(&id) else { return };
         if request.origin != Origin::Access {
-            request.callee = callee;
+            request.callee = callee.clone();
         } else if callee.is_some() {
-            request.number = Classification { class: None, e164: None, territory: None };
+            request.number = crate::charge::NO_NUMBER;
         }
         match request.origin {
             Origin::Access if self.config.challenge => {
@@ -187,14 +189,20 @@ impl Edge {
                         }
                     }
                 }
-                if let Err((status, reason)) = self.check_identity(&request) {
+                if let Err((status, reason)) = self.check_identity(&request, callee.is_some()) {
                     self.tell_auth(&request, AuthResult::Mismatch);
                     self.requests.insert(id, request);
                     return self.refuse(id, status, reason, &[], now);
                 }
             }
+            Origin::Peer { trusted } => {
+                if let Err((status, reason)) = self.check_peer(&request, trusted) {
+                    self.requests.insert(id, request);
+                    return self.refuse(id, status, reason, &[], now);
+                }
+            }
             Origin::Core => request.caller = caller,
-            Origin::Access | Origin::Peer { .. } | Origin::Inside => {}
+            Origin::Access | Origin::Inside => {}
         }
         self.dispatch(id, request, now);
     }
@@ -228,7 +236,7 @@ impl Edge {
         }
         edit.pop(Name::Route, if sos { usize::MAX } else { request.route.own });
         let (origin, correlation) = (request.origin, &request.correlation);
-        if let Err(reason) = self.clean(&request.message, origin, correlation, &mut edit) {
+        if let Err(reason) = self.clean(&request.message, origin, sos, correlation, &mut edit) {
             self.requests.insert(id, request);
             return self.refuse(id, 403, reason, &[], now);
         }
@@ -250,11 +258,19 @@ impl Edge {
         self.requests.insert(id, request);
     }
 
-    /// The same emergency number at our domain, where the caller named another host: the core must not follow it.
+    /// The same emergency number at our domain and without parameters, where the caller named another host or more than
+    /// a number: the core must not follow it.
     fn own_emergency(&self, message: &Message) -> Option<String> {
-        let uri = message.request_uri().filter(|uri| matches!(uri.scheme, Scheme::Sip | Scheme::Sips))?;
-        let ours = self.config.is_own_domain(uri.host) || self.config.is_us(&uri);
-        (!ours).then(|| format!("sip:{}@{}", uri.user.unwrap_or(""), self.config.domain))
+        let uri = message.request_uri()?;
+        let user = uri.user.unwrap_or("");
+        let number = user.split(';').next().unwrap_or("");
+        let plain = number == user && uri.params.is_empty();
+        let wanted = match uri.scheme {
+            Scheme::Sip | Scheme::Sips => !(plain && (self.config.is_own_domain(uri.host) || self.config.is_us(&uri))),
+            Scheme::Tel => !plain,
+            Scheme::Other => false,
+        };
+        wanted.then(|| format!("sip:{number}@{}", self.config.domain))
     }
 
     fn forward(&mut self, id: ContextId, request: &Request, target: &Target, edit: Edit, now: Instant) {

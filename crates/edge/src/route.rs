@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use cusax_sip::{Address, Flow, Message, Method, Name, Scheme, Transport, Uri};
 
 use crate::config::{CUE, Config, FOCUS, Zone};
-use crate::token::{Place, Token};
+use crate::token::{Place, Token, Useless};
 
 /// Where a request came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(crate) struct Route {
     /// The account that one of them names along with the very flow that the request came through: it belongs to a dialog
     /// of that account.
     pub(crate) returning: Option<i64>,
-    /// True where one of them is of a dialog: without it, a To tag is an empty claim.
+    /// True where one of them is of this very dialog: without it, a To tag is an empty claim.
     pub(crate) dialog: bool,
     /// True where the dialog is an emergency call's, on this very flow.
     pub(crate) emergency: bool,
@@ -67,25 +67,39 @@ const fn no_route(status: u16, reason: &'static str) -> NoRoute {
 /// Takes our own entries off the top of a route (§16.4).
 pub(crate) fn preprocess(config: &Config, message: &Message, flow: &Flow) -> Result<Route, NoRoute> {
     let mut route = Route::default();
+    let within = !message.to_tag().is_empty();
     for value in message.values(Name::Route) {
         let uri = Address::parse(value).and_then(|address| address.uri());
         let Some(uri) = uri else { return Err(no_route(400, "Malformed Route")) };
-        if !config.is_us(&uri) {
+        // A phone may write its outbound proxy by our domain; in a dialog such an entry is the core's.
+        if !config.is_us(&uri) && (within || route.own > 0 || !config.is_outbound_proxy(&uri)) {
             route.next = Some(uri.text.to_owned());
             break;
         }
         route.own += 1;
         let Some(user) = uri.user else { continue };
-        let token = Token::open(&config.keys.token, user).ok_or(no_route(403, "Flow token is not ours"))?;
-        route.dialog |= token.place != Place::Path;
-        if token.flow == *flow {
-            route.returning = token.account;
-            route.emergency |= token.place == Place::Emergency;
-        } else {
+        let token = config.open(user, message.call_id()).map_err(|useless| match useless {
+            Useless::NotOurs => no_route(403, "Flow token is not ours"),
+            Useless::Gone => no_route(430, "Flow Failed"),
+        })?;
+        let of_dialog = token.place != Place::Path;
+        route.dialog |= of_dialog && within;
+        if token.flow != *flow {
             route.token = Some(token);
+        } else if of_dialog && within {
+            route.returning = token.account;
+            route.emergency |= token.place == Place::Emergency && stays_in_call(message.method());
         }
     }
     Ok(route)
+}
+
+/// Methods that concern the call that they are sent in, and nothing else.
+const fn stays_in_call(method: Method) -> bool {
+    matches!(
+        method,
+        Method::Invite | Method::Ack | Method::Bye | Method::Cancel | Method::Update | Method::Prack | Method::Info
+    )
 }
 
 impl Config {
@@ -139,16 +153,19 @@ impl Config {
             None => None,
             Some(next) => {
                 let uri = Uri::parse(next).ok_or(no_route(400, "Malformed Route"))?;
-                let target = address_of(&uri).and_then(|address| self.core_target(address));
-                Some(target.ok_or(no_route(403, "Route leads elsewhere"))?)
+                let target = self.core_named(&uri);
+                if target.is_none() && !route.dialog {
+                    return Err(no_route(403, "Route leads elsewhere"));
+                }
+                // In a dialog it is what the core itself recorded, under whatever name: the core knows what to do with it.
+                target
             }
         };
         let contact = (!message.to_tag().is_empty())
-            .then(|| message.request_uri().and_then(|uri| address_of(&uri)))
-            .flatten()
-            .and_then(|address| self.core_target(address));
+            .then(|| message.request_uri().and_then(|uri| self.core_named(&uri)))
+            .flatten();
         let Some(target) = named.or(contact).or_else(|| self.core.first()) else {
-            return Err(no_route(404, "Not Found"));
+            return Err(no_route(503, "No SIP server is configured behind this edge"));
         };
         self.to(Zone::Core, target.transport, target.address)
     }
@@ -197,12 +214,18 @@ impl Config {
         Some(format!("<sip:{user}{}{transport};lr>", listener.sent_by))
     }
 
-    /// The Record-Route line for one side of us, with the account that is there; none for the user agents inside.
-    pub(crate) fn record_route(&self, flow: &Flow, account: Option<i64>, place: Place) -> Option<String> {
-        let key = self.keys.token.first()?;
+    /// The Record-Route line for one side of us in a message of this Call-ID, with the account that is there; none for the
+    /// user agents inside.
+    pub(crate) fn record_route(
+        &self,
+        flow: &Flow,
+        account: Option<i64>,
+        place: Place,
+        call_id: &str,
+    ) -> Option<String> {
         let token = match self.listener(flow.listener)?.zone {
             Zone::Core => None,
-            Zone::Access | Zone::Peer => Some(Token { flow: *flow, account, place }.seal(key)),
+            Zone::Access | Zone::Peer => Some(self.seal(&Token { flow: *flow, account, place }, call_id)?),
         };
         self.own_uri(flow, token.as_deref())
     }

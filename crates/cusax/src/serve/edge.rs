@@ -73,7 +73,7 @@ pub(super) fn config(config: &Config, stores: &Stores, core: Vec<CoreTarget>) ->
         })
         .collect();
     let domain = config.service.domain.to_string();
-    let Some(session) = generations(&stores.session).pop() else { bail!("no session key") };
+    let Some(session) = generations(&stores.session).first().copied() else { bail!("no session key") };
     let mut dial_in = BTreeMap::new();
     for conference in &config.conference {
         for (number, room) in &conference.numbers {
@@ -127,6 +127,8 @@ fn numbers(config: &Config) -> anyhow::Result<Numbers> {
     domains.extend(config.sip.listener.iter().map(|listener| listener.address.socket.ip().to_string()));
     domains
         .extend(config.sip.listener.iter().filter_map(|listener| Some(listener.advertise.as_ref()?.host.to_string())));
+    // A number at the core's own address is as much ours as one at our domain.
+    domains.extend(config.sip.core.iter().flat_map(|core| &core.targets).map(|target| target.host.to_string()));
     let classifier = match &config.numbers {
         Some(numbers) => numbers.classifier(domains),
         None => Classifier::new(&cusax_numbering::Config {
