@@ -130,14 +130,20 @@ impl Edge {
             edit.set(Name::SessionId, &id.to_string());
         }
         let private = privacy::of(message);
-        if target.zone == Some(Zone::Access) && privacy::hides_identity(message) {
-            edit.remove_all(Name::PAssertedIdentity);
+        let trusted = self.trusts(target);
+        if !trusted {
+            if privacy::hides_identity(message) {
+                edit.remove_all(Name::PAssertedIdentity);
+            }
+            // RFC 7315 §5: of use inside a trust domain only.
+            for name in [Name::PAccessNetworkInfo, Name::PChargingVector, Name::PChargingFunctionAddresses] {
+                edit.remove_all(name);
+            }
         }
         if message.method() == Method::Register {
             return self.add_path(request, target, edit);
         }
         if let Some(account) = request.caller.as_ref().filter(|_| request.verified) {
-            let trusted = target.zone != Some(Zone::Access);
             if trusted && message.method() != Method::Ack {
                 let user = cusax_sip::uri::escape_user(&account.user);
                 edit.append("P-Asserted-Identity", &format!("<sip:{user}@{}>", self.config.domain));
@@ -169,6 +175,18 @@ impl Edge {
             }
         };
         self.tell_call_info(&request.correlation, action, reason);
+    }
+
+    /// True where what we assert may go: the core, the focus, and peers that are trusted (RFC 3325 §5).
+    fn trusts(&self, target: &Target) -> bool {
+        match target.zone {
+            Some(Zone::Core) | None => true,
+            Some(Zone::Access) => false,
+            Some(Zone::Peer) => {
+                let peer = self.config.peers.iter().find(|peer| peer.covers(target.flow.remote.ip()));
+                peer.is_some_and(|peer| peer.trusted)
+            }
+        }
     }
 
     /// Puts our Path on a registration, so that calls come back through this very flow (RFC 3327, RFC 5626 §5.1).

@@ -127,10 +127,12 @@ impl Edge {
             // A keep-alive (RFC 5626 §4.4.1 over streams; NAT keep-alives of any content over UDP).
             return;
         }
-        if !self.admits(&flow) {
-            return self.drop(DropReason::Acl, &flow, "not a configured source of this zone");
-        }
         match Message::parse(bytes) {
+            // A response proves itself by the branch that it brings back, from wherever the request was sent to.
+            Ok(message) if message.is_request() && !self.admits(&flow) => {
+                self.drop(DropReason::Acl, &flow, "not a configured source of this zone");
+            }
+            Err(_) if !self.admits(&flow) => self.drop(DropReason::Acl, &flow, "not a configured source of this zone"),
             Ok(message) => self.take(message, flow, now),
             Err(error) => self.drop(DropReason::Malformed, &flow, error.reason),
         }
@@ -235,7 +237,7 @@ impl Edge {
                     self.requests.remove(&context);
                 }
                 proxy::Output::Absorbed { .. } => absorbed = true,
-                proxy::Output::Unacknowledged { .. } => {}
+                proxy::Output::Unacknowledged { context } => self.unacknowledged(context),
                 proxy::Output::Dropped { reason, flow, detail } => self.drop(reason, &flow, detail),
             }
         }

@@ -10,11 +10,11 @@ use cusax_numbering::Classification;
 use cusax_sip::proxy::{ContextId, Hop};
 use cusax_sip::validate::request_defect;
 use cusax_sip::value::quote;
-use cusax_sip::{Compose, Edit, Flow, Message, Method, Name, Scheme};
+use cusax_sip::{Compose, Edit, Flow, Message, Method, Name, Scheme, Transport};
 
 use crate::account::{Account, AccountKey};
 use crate::auth::{self, Auth, Checked};
-use crate::config::{Action, Zone};
+use crate::config::{Action, FOCUS, Zone};
 use crate::route::{self, NoRoute, Origin, Route, Target};
 use crate::{Edge, Output, cue, identity, session, story};
 
@@ -38,6 +38,8 @@ pub(crate) struct Request {
     pub(crate) upstream: Option<Arc<str>>,
     /// True once it was sent on; what never was, this edge refused.
     pub(crate) forwarded: bool,
+    /// True where it went to the focus.
+    pub(crate) to_focus: bool,
     /// True once the core target answered.
     pub(crate) heard: bool,
 }
@@ -115,6 +117,7 @@ impl Edge {
             cued: None,
             upstream: None,
             forwarded: false,
+            to_focus: false,
             heard: false,
         };
         let caller = match self.who_asks(&mut request) {
@@ -254,6 +257,7 @@ impl Edge {
         }
         request.upstream = self.config.core_target(target.flow.remote).map(|core| Arc::clone(&core.name));
         request.forwarded = true;
+        request.to_focus = target.flow.listener == FOCUS;
         self.forward(id, &request, &target, edit, now);
         self.requests.insert(id, request);
     }
@@ -306,15 +310,26 @@ impl Edge {
         Hop { flow, edit, sent_by, minor }
     }
 
-    /// Answers a request here with a failure.
+    /// Answers a request here with a failure. One that anybody could have sent in somebody else's name costs no state, and
+    /// is answered once (RFC 3261 §8.2.7, §26.3.2.4).
     pub(crate) fn refuse(&mut self, id: ContextId, status: u16, reason: &str, headers: &[(&str, &str)], now: Instant) {
-        let Some(message) = self.proxy.request(id).cloned() else { return };
-        let tag = self.proxy.tag();
+        let (Some(message), Some(flow)) = (self.proxy.request(id).cloned(), self.proxy.source(id)) else { return };
+        // In a dialog of ours an ACK to the answer could not be told from one to a 2xx; and strangers have none.
+        let vouched = self
+            .requests
+            .get(&id)
+            .is_some_and(|request| request.verified || request.is_emergency() || request.route.dialog);
+        let once = flow.transport == Transport::Udp && self.origin_of(&flow) == Origin::Access && !vouched;
+        let tag = if once { self.proxy.stateless_tag(&message) } else { self.proxy.tag() };
         let mut compose = Compose::response(&message, status, Some(reason), Some(&tag));
         for (name, value) in headers {
             compose = compose.header(name, value);
         }
-        self.proxy.respond(id, status, compose.empty(), now);
+        let bytes = compose.empty();
+        match once {
+            true => self.proxy.respond_once(id, status, bytes, now),
+            false => self.proxy.respond(id, status, bytes, now),
+        }
     }
 
     fn challenge(&mut self, id: ContextId, result: AuthResult, stale: bool, now: Instant) {

@@ -52,6 +52,15 @@ impl Edit {
         self.insert(at, format!("{}: {value}\r\n", name.as_str()));
     }
 
+    /// Says how long the body is where the message does not: on a stream nobody would know where the next one begins
+    /// (RFC 3261 §20.14), and what a datagram brought along could pass for one.
+    pub fn set_length(&mut self) {
+        if self.message.lines(Name::ContentLength).next().is_none() {
+            let length = self.message.body().len().to_string();
+            self.append(Name::ContentLength.as_str(), &length);
+        }
+    }
+
     /// Puts a line at the end of the header section.
     pub fn append(&mut self, name: &str, value: &str) {
         self.insert(self.message.headers_end(), format!("{name}: {value}\r\n"));

@@ -21,7 +21,8 @@ pub use key::{ClientId, MAGIC_COOKIE, ServerId};
 pub use timer::{T1, T2, T4, T64};
 
 use crate::method::Method;
-use crate::{Flow, Message, Transmit};
+use crate::name::Name;
+use crate::{Flow, Message, Transmit, Via};
 use client::Client;
 use cusax_event::sip::{DropReason, Timer};
 use key::Secret;
@@ -209,11 +210,26 @@ impl Layer {
         self.secret.tag(number)
     }
 
+    /// The tag for an answer that is given by [`Layer::respond_once`].
+    #[must_use]
+    pub fn stateless_tag(&self, request: &Message) -> String {
+        self.secret.stateless_tag(request)
+    }
+
+    /// What a decision about a request rests on, and whether the same decision was made for it before: the request loops
+    /// (RFC 5393 §4.2).
+    #[must_use]
+    pub fn decision(&self, request: &Message, flow: &Flow) -> (u32, bool) {
+        let decision = self.secret.decision(request, flow.listener.0);
+        let mut ours = request.values(Name::Via).filter_map(|via| self.secret.client(Via::parse(via)?.branch()));
+        (decision, ours.any(|(_, decided)| decided == Some(decision)))
+    }
+
     /// A branch for a request that is forwarded without a transaction (ACK to 2xx).
     #[must_use]
     pub fn stateless_branch(&mut self) -> String {
         let id = ClientId { slot: u32::MAX, generation: self.next_generation() };
-        self.secret.branch(id)
+        self.secret.branch(id, None)
     }
 
     fn transmit(&mut self, flow: Flow, bytes: Bytes, again: bool) {
