@@ -143,12 +143,11 @@ impl Edge {
         if message.method() == Method::Register {
             return self.add_path(request, target, edit);
         }
-        if let Some(account) = request.caller.as_ref().filter(|_| request.verified) {
-            if trusted && message.method() != Method::Ack {
-                let user = cusax_sip::uri::escape_user(&account.user);
-                edit.append("P-Asserted-Identity", &format!("<sip:{user}@{}>", self.config.domain));
-                edit.remove_all(Name::PPreferredIdentity);
-            }
+        let caller = request.caller.as_ref().filter(|_| request.verified && trusted && message.method() != Method::Ack);
+        if let Some(account) = caller {
+            let user = cusax_sip::uri::escape_user(&account.user);
+            edit.append("P-Asserted-Identity", &format!("<sip:{user}@{}>", self.config.domain));
+            edit.remove_all(Name::PPreferredIdentity);
         }
         let carries = matches!(message.method(), Method::Invite | Method::Update | Method::Message);
         if !carries {

@@ -156,6 +156,13 @@ impl Edge {
         self.run_inside(now);
     }
 
+    /// Takes word by ICMP that a datagram did not arrive, with what it quotes of it.
+    pub fn handle_bounced(&mut self, flow: &Flow, quoted: &[u8], now: Instant) {
+        self.proxy.handle_bounced(flow, quoted, now);
+        self.drain(now);
+        self.run_inside(now);
+    }
+
     /// Takes the accounts that were asked for.
     pub fn handle_accounts(
         &mut self,

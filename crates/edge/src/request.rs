@@ -165,9 +165,10 @@ impl Edge {
     /// Goes on once the accounts are known.
     pub(crate) fn decide(&mut self, id: ContextId, caller: Option<Account>, callee: Option<Account>, now: Instant) {
         let Some(mut request) = self.requests.remove(&id) else { return };
+        let to_user = callee.is_some();
         if request.origin != Origin::Access {
-            request.callee = callee.clone();
-        } else if callee.is_some() {
+            request.callee = callee;
+        } else if to_user {
             request.number = crate::charge::NO_NUMBER;
         }
         match request.origin {
@@ -192,7 +193,7 @@ impl Edge {
                         }
                     }
                 }
-                if let Err((status, reason)) = self.check_identity(&request, callee.is_some()) {
+                if let Err((status, reason)) = self.check_identity(&request, to_user) {
                     self.tell_auth(&request, AuthResult::Mismatch);
                     self.requests.insert(id, request);
                     return self.refuse(id, status, reason, &[], now);

@@ -132,10 +132,10 @@ impl Streams {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn connect(&mut self, to: SocketAddr) -> Result<ConnectionId, AtCapacity> {
-        if self.connections.len() >= self.limits.connections {
+        if self.connections.len() >= self.limits.connections + self.limits.own_connections {
             return Err(AtCapacity);
         }
-        let (connection, writes) = self.connection();
+        let (connection, writes) = self.connection(self.limits.own_write_queue);
         let id = connection.id;
         let task = self.tasks.spawn(connection.connect(to));
         self.insert(id, writes, task, to, None);
@@ -229,15 +229,15 @@ impl Streams {
         if let Some(reason) = refused {
             return StreamEvent::Refused { listener, peer, reason };
         }
-        let (connection, writes) = self.connection();
+        let (connection, writes) = self.connection(self.limits.write_queue);
         let id = connection.id;
         let task = self.tasks.spawn(connection.serve(stream));
         self.insert(id, writes, task, peer, Some(peer.ip()));
         StreamEvent::Opened { connection: id, local, peer, listener: Some(listener) }
     }
 
-    fn connection(&self) -> (Connection, mpsc::Sender<Bytes>) {
-        let (sender, writes) = mpsc::channel(self.limits.write_queue.max(1));
+    fn connection(&self, queue: usize) -> (Connection, mpsc::Sender<Bytes>) {
+        let (sender, writes) = mpsc::channel(queue.max(1));
         let connection = Connection {
             id: ConnectionId::next(),
             framer: self.framer,

@@ -276,7 +276,7 @@ async fn source_with_too_many_connections_is_refused_until_one_ends() {
 
 #[tokio::test]
 async fn total_of_connections_is_bounded_in_both_directions() {
-    let limits = Limits { connections: 1, ..Limits::default() };
+    let limits = Limits { connections: 1, own_connections: 0, ..Limits::default() };
     let (mut streams, address) = listening("127.0.0.1:0", limits);
     let _first = TcpStream::connect(address).await.unwrap();
     opened(&mut streams).await;

@@ -157,6 +157,12 @@ impl Proxy {
         self.drain(now);
     }
 
+    /// Takes word by ICMP that a datagram did not arrive ([`Layer::handle_bounced`]).
+    pub fn handle_bounced(&mut self, flow: &Flow, quoted: &[u8], now: Instant) {
+        self.layer.handle_bounced(flow, quoted);
+        self.drain(now);
+    }
+
     /// Runs timers that are due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.layer.handle_timeout(now);

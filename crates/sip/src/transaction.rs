@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use memchr::memmem;
 use slab::Slab;
 
 pub use key::{ClientId, MAGIC_COOKIE, ServerId};
@@ -168,6 +169,22 @@ impl Layer {
             if let Some(client) = self.remove_client(id).filter(|client| !client.is_cancel()) {
                 self.outputs.push_back(Output::Unreachable { owner: client.owner, client: id });
             }
+        }
+    }
+
+    /// Takes word by ICMP that a datagram did not arrive, with what it quotes of it: the transaction whose branch is quoted
+    /// ends. Anybody can make up the rest of such a message.
+    pub fn handle_bounced(&mut self, flow: &Flow, quoted: &[u8]) {
+        let branch = memmem::find(quoted, b";branch=").map(|at| &quoted[at + 8..]);
+        let text = branch.and_then(|rest| {
+            let end = rest.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-')?;
+            std::str::from_utf8(&rest[..end]).ok()
+        });
+        let Some((id, _)) = text.and_then(|branch| self.secret.client(branch)) else { return };
+        let cancels = quoted.starts_with(b"CANCEL ");
+        let waits = self.clients.get(id.slot as usize).is_some_and(|client| client.waits_on(flow));
+        if let Some(client) = (waits && !cancels).then(|| self.remove_client(id)).flatten() {
+            self.outputs.push_back(Output::Unreachable { owner: client.owner, client: id });
         }
     }
 

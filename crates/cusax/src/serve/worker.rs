@@ -244,9 +244,13 @@ async fn keep_time(core: Shared, rearm: Rc<Notify>) {
 impl Core {
     /// Does all that the cores want done, and sends.
     fn settle(&mut self, now: Instant) {
-        self.pump(now);
-        self.flush(now);
-        self.pump(now);
+        loop {
+            self.pump(now);
+            // What could not be sent is tried elsewhere, or answered: both want to be sent as well.
+            if !self.flush(now) {
+                return;
+            }
+        }
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
@@ -312,9 +316,10 @@ impl Core {
         }
     }
 
-    /// Sends what has gathered; what the kernel does not take is lost, as datagrams may be.
-    fn flush(&mut self, now: Instant) {
-        let mut lost = Vec::new();
+    /// Sends what has gathered; what the kernel does not take is lost, as datagrams may be. True where something was found
+    /// to reach nobody.
+    fn flush(&mut self, now: Instant) -> bool {
+        let (mut lost, mut bounced) = (Vec::new(), Vec::new());
         for (id, socket, batch) in &mut self.sockets {
             let flow = |remote: SocketAddr| Flow { listener: *id, transport: Transport::Udp, remote, connection: None };
             if !batch.is_empty() {
@@ -323,11 +328,16 @@ impl Core {
                 batch.clear();
             }
             while let Some(unreachable) = socket.take_unreachable() {
-                lost.push(flow(unreachable.to));
+                bounced.push((flow(unreachable.to), unreachable.quoted));
             }
         }
+        let any = !lost.is_empty() || !bounced.is_empty();
         for flow in lost {
             self.edge.handle_unreachable(&flow, now);
         }
+        for (flow, quoted) in bounced {
+            self.edge.handle_bounced(&flow, &quoted, now);
+        }
+        any
     }
 }

@@ -21,8 +21,12 @@ pub struct Limits {
     pub write_time: Duration,
     /// For a connection of ours to be accepted.
     pub connect_time: Duration,
-    /// Messages that wait to be written to one connection.
+    /// Messages that wait to be written to one accepted connection.
     pub write_queue: usize,
+    /// The same for a connection of ours: it stands for all who reach its other end.
+    pub own_write_queue: usize,
+    /// Connections of ours that are made beyond [`connections`](Self::connections), however many were accepted.
+    pub own_connections: usize,
     /// Events that wait to be taken.
     pub events: usize,
 }
@@ -41,6 +45,8 @@ impl Default for Limits {
             write_time: Duration::from_secs(10),
             connect_time: Duration::from_secs(5),
             write_queue: 64,
+            own_write_queue: 4_096,
+            own_connections: 64,
             events: 1_024,
         }
     }

@@ -62,7 +62,8 @@ impl Wiring {
             })?;
             listeners.insert(listener.index(), id);
         }
-        Ok(Connections { streams, listeners, open: HashMap::new(), orders: self.orders })
+        let (open, reached) = (HashMap::new(), HashMap::new());
+        Ok(Connections { streams, listeners, open, reached, orders: self.orders })
     }
 }
 
@@ -72,6 +73,8 @@ pub(super) struct Connections {
     listeners: HashMap<usize, ListenerId>,
     /// Listener and other end of each connection.
     open: HashMap<u64, (ListenerId, SocketAddr)>,
+    /// The connection that reaches a place from a listener, the newest of several.
+    reached: HashMap<(ListenerId, SocketAddr), u64>,
     orders: mpsc::Receiver<Order>,
 }
 
@@ -102,7 +105,7 @@ impl Connections {
                 let listener =
                     listener.and_then(|listener: NetListener| self.listeners.get(&listener.index()).copied());
                 if let Some(listener) = listener {
-                    self.open.insert(connection.get(), (listener, peer));
+                    self.note(connection.get(), listener, peer);
                 }
                 core.edge.handle_opened(ConnectionId(connection.get()));
             }
@@ -114,7 +117,7 @@ impl Connections {
             StreamEvent::Closed { connection, reason } => {
                 core.edge.handle_closed(ConnectionId(connection.get()));
                 let Some(flow) = self.flow(connection.get()) else { return };
-                self.open.remove(&connection.get());
+                self.forget(connection.get());
                 match reason {
                     CloseReason::MessageTime => {
                         core.edge.handle_dropped(DropReason::Deadline, &flow, "half a message, and no more came");
@@ -124,12 +127,16 @@ impl Connections {
                     CloseReason::WriteQueue | CloseReason::WriteTime => {
                         core.edge.handle_dropped(DropReason::QueueFull, &flow, "the other end does not read");
                     }
-                    CloseReason::ConnectTime | CloseReason::ConnectFailed(_) | CloseReason::Failed(_) => {
-                        core.edge.handle_unreachable(&Flow { connection: None, ..flow }, now);
-                        core.edge.handle_unreachable(&flow, now);
-                    }
-                    CloseReason::Peer | CloseReason::Local | CloseReason::Idle => {}
+                    CloseReason::ConnectTime
+                    | CloseReason::ConnectFailed(_)
+                    | CloseReason::Failed(_)
+                    | CloseReason::Peer
+                    | CloseReason::Local
+                    | CloseReason::Idle => {}
                 }
+                // Whatever ended it: who waits for an answer on it waits in vain.
+                core.edge.handle_unreachable(&Flow { connection: None, ..flow }, now);
+                core.edge.handle_unreachable(&flow, now);
             }
             StreamEvent::Refused { listener, peer, .. } => {
                 let flow = self.listeners.get(&listener.index()).map(|listener| Flow {
@@ -154,21 +161,36 @@ impl Connections {
     /// Writes on the flow's connection, or on one to the same place, or on a new one (RFC 3261 §18.1.1, RFC 5923).
     fn write(&mut self, order: Order, core: &Shared, now: Instant) {
         let Order { flow, bytes } = order;
-        let known = flow.connection.map(|connection| connection.0);
-        let reused = || {
-            let mut open =
-                self.open.iter().filter(|(_, (listener, remote))| (*listener, *remote) == (flow.listener, flow.remote));
-            open.next().map(|(connection, _)| *connection)
+        let sent = match flow.connection {
+            Some(connection) => self.streams.send(connection.0.into(), bytes).is_ok(),
+            None => {
+                let reused = self.reached.get(&(flow.listener, flow.remote)).copied();
+                // One that has just ended is found out here, before its end is told.
+                reused.is_some_and(|connection| self.streams.send(connection.into(), bytes.clone()).is_ok())
+                    || self.connect(flow).is_some_and(|connection| self.streams.send(connection, bytes).is_ok())
+            }
         };
-        let connection = match known.or_else(reused) {
-            Some(connection) => Ok(connection.into()),
-            None => self.streams.connect(flow.remote).map_err(|_| ()).inspect(|connection| {
-                self.open.insert(connection.get(), (flow.listener, flow.remote));
-            }),
-        };
-        let sent = connection.and_then(|connection| self.streams.send(connection, bytes).map_err(|_| ()));
-        if sent.is_err() {
+        if !sent {
             core.borrow_mut().edge.handle_unreachable(&flow, now);
+        }
+    }
+
+    fn connect(&mut self, flow: Flow) -> Option<cusax_net::stream::ConnectionId> {
+        let connection = self.streams.connect(flow.remote).ok()?;
+        self.note(connection.get(), flow.listener, flow.remote);
+        Some(connection)
+    }
+
+    fn note(&mut self, connection: u64, listener: ListenerId, remote: SocketAddr) {
+        self.open.insert(connection, (listener, remote));
+        self.reached.insert((listener, remote), connection);
+    }
+
+    fn forget(&mut self, connection: u64) {
+        if let Some(place) = self.open.remove(&connection)
+            && self.reached.get(&place) == Some(&connection)
+        {
+            self.reached.remove(&place);
         }
     }
 }
