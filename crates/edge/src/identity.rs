@@ -141,7 +141,7 @@ impl Edge {
             }
         }
         if message.method() == Method::Register {
-            return self.add_path(request, target, edit);
+            return;
         }
         let caller = request.caller.as_ref().filter(|_| request.verified && trusted && message.method() != Method::Ack);
         if let Some(account) = caller {
@@ -198,10 +198,32 @@ impl Edge {
         }
     }
 
+    /// Leaves our address, for what comes back: Path in a registration, Record-Route in what may make a dialog.
+    pub(crate) fn record(&self, request: &Request, target: &Target, edit: &mut Edit) {
+        match request.message.method() {
+            Method::Register => self.add_path(request, target, edit),
+            method if route::may_make_dialog(method) => self.record_route(request, target, edit),
+            Method::Ack
+            | Method::Bye
+            | Method::Cancel
+            | Method::Options
+            | Method::Publish
+            | Method::Message
+            | Method::Update
+            | Method::Prack
+            | Method::Info
+            | Method::Other
+            | Method::Invite
+            | Method::Subscribe
+            | Method::Refer
+            | Method::Notify => {}
+        }
+    }
+
     /// Record-Route on both sides of us (§16.6 step 4; doubled where the zone changes).
-    pub(crate) fn record_route(&self, request: &Request, target: &Target, edit: &mut Edit) {
+    fn record_route(&self, request: &Request, target: &Target, edit: &mut Edit) {
         let message = &request.message;
-        if !route::may_make_dialog(message.method()) || !message.to_tag().is_empty() {
+        if !message.to_tag().is_empty() {
             return;
         }
         let place = if request.is_emergency() { Place::Emergency } else { Place::Dialog };

@@ -20,6 +20,7 @@ mod route;
 mod session;
 mod story;
 mod token;
+mod upstream;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
@@ -42,6 +43,7 @@ use config::{CUE, Zone};
 use cue::VirtualUas;
 use request::Request;
 use route::Origin;
+use upstream::{Told, Upstreams};
 
 /// A message to the caller about charges, for his JID.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +97,7 @@ pub struct Edge {
     proxy: Proxy,
     auth: Auth,
     cue: VirtualUas,
+    upstreams: Upstreams,
     requests: HashMap<ContextId, Request>,
     connections: HashSet<ConnectionId>,
     outputs: VecDeque<Output>,
@@ -112,6 +115,7 @@ impl Edge {
             proxy: Proxy::new([seed[0], seed[1]], config.transactions),
             auth: Auth::new(seed[2]),
             cue: VirtualUas::new([seed[3], seed[2]], config.transactions, contact, config.domain.clone()),
+            upstreams: Upstreams::new(&config, [seed[1], seed[3]], now),
             requests: HashMap::new(),
             connections: HashSet::new(),
             outputs: VecDeque::new(),
@@ -133,7 +137,12 @@ impl Edge {
                 self.drop(DropReason::Acl, &flow, "not a configured source of this zone");
             }
             Err(_) if !self.admits(&flow) => self.drop(DropReason::Acl, &flow, "not a configured source of this zone"),
-            Ok(message) => self.take(message, flow, now),
+            Ok(message) if message.is_request() => self.take(message, flow, now),
+            Ok(message) => {
+                if let Some(message) = self.upstreams.handle_response(message, flow, now) {
+                    self.take(message, flow, now);
+                }
+            }
             Err(error) => self.drop(DropReason::Malformed, &flow, error.reason),
         }
         self.run_inside(now);
@@ -151,6 +160,7 @@ impl Edge {
 
     /// Takes word that a flow does not reach its other end.
     pub fn handle_unreachable(&mut self, flow: &Flow, now: Instant) {
+        self.upstreams.handle_unreachable(flow);
         self.proxy.handle_unreachable(flow, now);
         self.drain(now);
         self.run_inside(now);
@@ -158,6 +168,7 @@ impl Edge {
 
     /// Takes word by ICMP that a datagram did not arrive, with what it quotes of it.
     pub fn handle_bounced(&mut self, flow: &Flow, quoted: &[u8], now: Instant) {
+        self.upstreams.handle_bounced(flow, quoted);
         self.proxy.handle_bounced(flow, quoted, now);
         self.drain(now);
         self.run_inside(now);
@@ -192,7 +203,7 @@ impl Edge {
     /// When [`Edge::handle_timeout`] is next due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.proxy.poll_timeout(), self.cue.poll_timeout()].into_iter().flatten().min()
+        [self.proxy.poll_timeout(), self.cue.poll_timeout(), self.upstreams.poll_timeout()].into_iter().flatten().min()
     }
 
     /// What to do next, in order.
@@ -218,8 +229,18 @@ impl Edge {
         }
     }
 
-    /// Carries messages between the proxy and the virtual UAS until neither has more to say.
+    /// Carries messages between the proxy and those inside until none has more to say.
     fn run_inside(&mut self, now: Instant) {
+        for told in self.upstreams.run(now) {
+            match told {
+                Told::Transmit(transmit) => self.outputs.push_back(Output::Transmit(transmit)),
+                Told::Event(event) => self.tell(event),
+                Told::Dead(flow) => {
+                    self.proxy.handle_unreachable(&flow, now);
+                    self.drain(now);
+                }
+            }
+        }
         while let Some(transmit) = self.cue.poll_transmit(now) {
             match Message::parse(transmit.bytes) {
                 Ok(message) => self.take(message, transmit.flow, now),
@@ -239,7 +260,7 @@ impl Edge {
                 proxy::Output::Ack { message, flow } => self.acknowledge(&message, flow, now),
                 proxy::Output::Response { context, message, flow } => self.response(context, message, flow, now),
                 proxy::Output::Answered { context, status, duration } => self.answered(context, status, duration),
-                proxy::Output::BranchFailed { context, flow, timer } => self.branch_failed(context, &flow, timer),
+                proxy::Output::BranchFailed { context, flow, timer } => self.branch_failed(context, &flow, timer, now),
                 proxy::Output::Closed { context } => {
                     self.requests.remove(&context);
                 }
@@ -256,6 +277,9 @@ impl Edge {
         let message = Message::parse(transmit.bytes.clone());
         if let Ok(message) = &message {
             self.tell(story::message(&self.config, message, &flow, Direction::Sent, again));
+            if again && message.is_request() {
+                self.upstreams.suspect(&flow, now);
+            }
         }
         match (flow.listener, message) {
             (CUE, Ok(message)) => self.cue.handle_message(message, flow, now),
@@ -276,7 +300,7 @@ impl Edge {
         let origin = self.origin_of(&flow);
         let found = route::preprocess(&self.config, message, &flow).and_then(|route| {
             let within = route.dialog || origin != Origin::Access;
-            Ok((self.config.target(message, origin, &route, None)?, route.own, within))
+            Ok((self.config.target(message, origin, &route, None, self.upstreams.flows().next())?, route.own, within))
         });
         // One that is of no call through us goes nowhere, whoever sends it.
         let Some((target, own, true)) = found.ok() else {

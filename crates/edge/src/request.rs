@@ -214,11 +214,12 @@ impl Edge {
     fn dispatch(&mut self, id: ContextId, mut request: Request, now: Instant) {
         let dial_in = request.number.e164.as_ref().and_then(|number| self.config.dial_in.get(number));
         let sos = request.is_emergency() && request.origin == Origin::Access;
+        let first = self.upstreams.flows().next();
         let target = if sos {
             // Never to the host that it names, nor by a route that it brings.
-            self.config.to_core(&request.message, &Route::default())
+            self.config.to_core(&request.message, &Route::default(), first)
         } else {
-            self.config.target(&request.message, request.origin, &request.route, dial_in.map(String::as_str))
+            self.config.target(&request.message, request.origin, &request.route, dial_in.map(String::as_str), first)
         };
         let mut target = match target {
             Ok(target) => target,
@@ -245,7 +246,6 @@ impl Edge {
             return self.refuse(id, 403, reason, &[], now);
         }
         self.identify(&request, &target, &mut edit);
-        self.record_route(&request, &target, &mut edit);
         match self.charge(&mut request, &target, id, now) {
             Action::Block => {
                 let class = request.number.class.unwrap_or(NumberClass::Unknown);
@@ -278,17 +278,19 @@ impl Edge {
         wanted.then(|| format!("sip:{number}@{}", self.config.domain))
     }
 
+    /// Sends a request on, and says where else it may go if nobody is there.
     fn forward(&mut self, id: ContextId, request: &Request, target: &Target, edit: Edit, now: Instant) {
-        let hop =
-            |flow: Flow, edit| Hop { sent_by: self.sent_by(&flow, request.origin), ..self.hop(flow, edit, false) };
+        let hop = |target: &Target, mut edit: Edit| {
+            self.record(request, target, &mut edit);
+            let sent_by = self.sent_by(&target.flow, request.origin);
+            Hop { flow: target.flow, edit, sent_by, minor: false }
+        };
         let mut alternates = Vec::new();
         if target.zone == Some(Zone::Core) && request.message.to_tag().is_empty() {
-            let others = self.config.core.iter().filter(|core| core.address != target.flow.remote);
-            for core in others.filter(|core| core.transport == target.flow.transport) {
-                alternates.push(hop(Flow { remote: core.address, ..target.flow }, edit.clone()));
-            }
+            let others = self.upstreams.flows().filter(|flow| *flow != target.flow).map(Target::core);
+            alternates.extend(others.map(|other| hop(&other, edit.clone())));
         }
-        let first = hop(target.flow, edit);
+        let first = hop(target, edit);
         for alternate in alternates {
             self.proxy.add_alternate(id, alternate);
         }

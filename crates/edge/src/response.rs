@@ -108,7 +108,10 @@ impl Edge {
     }
 
     /// Tells of a branch that nobody answered.
-    pub(crate) fn branch_failed(&mut self, id: ContextId, flow: &Flow, timer: Option<Timer>) {
+    pub(crate) fn branch_failed(&mut self, id: ContextId, flow: &Flow, timer: Option<Timer>, now: Instant) {
+        if timer != Some(Timer::C) {
+            self.upstreams.suspect(flow, now);
+        }
         let correlation = self.requests.get(&id).map(|request| request.correlation.clone()).unwrap_or_default();
         if let Some(timer) = timer {
             self.tell(Event::SipTimeout(TimerFired { timer, correlation }));

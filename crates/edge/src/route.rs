@@ -51,6 +51,13 @@ pub(crate) struct Target {
     pub(crate) account: Option<i64>,
 }
 
+impl Target {
+    /// A core target.
+    pub(crate) const fn core(flow: Flow) -> Self {
+        Self { flow, zone: Some(Zone::Core), uri: None, account: None }
+    }
+}
+
 /// Why a request goes nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoRoute {
@@ -103,13 +110,14 @@ const fn stays_in_call(method: Method) -> bool {
 }
 
 impl Config {
-    /// Finds where a request goes.
+    /// Finds where a request goes; `first` is the flow to the core target that takes new requests.
     pub(crate) fn target(
         &self,
         message: &Message,
         origin: Origin,
         route: &Route,
         dial_in: Option<&str>,
+        first: Option<Flow>,
     ) -> Result<Target, NoRoute> {
         let uri = message.request_uri().ok_or(no_route(400, "Malformed Request-URI"))?;
         let inside = |listener| Flow {
@@ -131,7 +139,7 @@ impl Config {
             }
         }
         match origin {
-            Origin::Access | Origin::Peer { .. } => self.to_core(message, route),
+            Origin::Access | Origin::Peer { .. } => self.to_core(message, route, first),
             Origin::Core | Origin::Inside => match (&route.token, &route.next) {
                 (Some(token), _) => self.to_flow(*token),
                 (None, Some(next)) => {
@@ -139,7 +147,7 @@ impl Config {
                     self.to_uri(&next)
                 }
                 (None, None) if self.is_own_domain(uri.host) || self.is_us(&uri) => match origin {
-                    Origin::Inside => self.to_core(message, route),
+                    Origin::Inside => self.to_core(message, route, first),
                     Origin::Access | Origin::Core | Origin::Peer { .. } => Err(no_route(404, "No flow to this user")),
                 },
                 (None, None) => self.to_uri(&uri),
@@ -148,7 +156,7 @@ impl Config {
     }
 
     /// All else from user agents and peers goes to the core; a Route to elsewhere would make us an open relay.
-    pub(crate) fn to_core(&self, message: &Message, route: &Route) -> Result<Target, NoRoute> {
+    pub(crate) fn to_core(&self, message: &Message, route: &Route, first: Option<Flow>) -> Result<Target, NoRoute> {
         let named = match &route.next {
             None => None,
             Some(next) => {
@@ -164,10 +172,10 @@ impl Config {
         let contact = (!message.to_tag().is_empty())
             .then(|| message.request_uri().and_then(|uri| self.core_named(&uri)))
             .flatten();
-        let Some(target) = named.or(contact).or_else(|| self.core.first()) else {
-            return Err(no_route(503, "No SIP server is configured behind this edge"));
-        };
-        self.to(Zone::Core, target.transport, target.address)
+        match named.or(contact) {
+            Some(target) => self.to(Zone::Core, target.transport, target.address),
+            None => first.map(Target::core).ok_or(no_route(503, "No SIP server is configured behind this edge")),
+        }
     }
 
     fn to_flow(&self, token: Token) -> Result<Target, NoRoute> {

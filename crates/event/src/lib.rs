@@ -39,6 +39,10 @@ pub enum Event {
     SipTimeout(sip::TimerFired),
     /// An upstream's probe or traffic changed what we think of it.
     SipUpstream(sip::Upstream),
+    /// A probe of a core target ended.
+    SipUpstreamProbed(sip::UpstreamProbed),
+    /// A core target changed its state.
+    SipUpstreamChanged(sip::UpstreamChanged),
     /// What was done to `Call-Info` values with `purpose=impp`.
     CallInfo(sip::CallInfo),
     /// A dialled number was classified.

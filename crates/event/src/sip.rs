@@ -1,10 +1,14 @@
 //! What happened on the SIP side.
 
+mod upstream;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{Correlation, Identity, closed_enum};
+
+pub use upstream::{ProbeResult, UpstreamChanged, UpstreamProbed, UpstreamState};
 
 closed_enum! {
     /// Which side of the edge a message passed.

@@ -18,6 +18,7 @@ use slab::Slab;
 
 pub use context::{ContextId, Hop};
 
+use crate::flow::via_name;
 use crate::method::Method;
 use crate::name::Name;
 use crate::transaction::{self, Layer, ServerId, T64, Timers};
@@ -463,7 +464,7 @@ fn outgoing(hop: Hop, branch: &str, breadth: Option<u32>) -> Bytes {
     if let Some(breadth) = breadth {
         edit.set(Name::MaxBreadth, &breadth.to_string());
     }
-    let transport = via_transport(hop.flow.transport);
+    let transport = via_name(hop.flow.transport);
     edit.push_above(Name::Via, &format!("SIP/2.0/{transport} {};rport;branch={branch}", hop.sent_by));
     sealed(edit, &hop.flow)
 }
@@ -474,14 +475,4 @@ fn sealed(mut edit: Edit, flow: &Flow) -> Bytes {
         edit.set_length();
     }
     edit.finish()
-}
-
-const fn via_transport(transport: crate::Transport) -> &'static str {
-    match transport {
-        crate::Transport::Udp | crate::Transport::Internal => "UDP",
-        crate::Transport::Tcp => "TCP",
-        crate::Transport::Tls => "TLS",
-        crate::Transport::Ws => "WS",
-        crate::Transport::Wss => "WSS",
-    }
 }

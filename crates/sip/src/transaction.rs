@@ -209,6 +209,12 @@ impl Layer {
         self.outputs.pop_front()
     }
 
+    /// True where a response is to a request of this layer, also to one that is over.
+    #[must_use]
+    pub fn is_ours(&self, response: &Message) -> bool {
+        response.top_via().is_some_and(|via| self.secret.client(via.branch()).is_some())
+    }
+
     /// Client and server transactions that live now.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {

@@ -10,4 +10,5 @@ mod identity;
 mod proof;
 mod registration;
 mod session;
+mod upstream;
 mod world;
