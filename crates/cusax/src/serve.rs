@@ -25,19 +25,20 @@ use cusax_telemetry::{Format, Identities, Output, Telemetry, trace};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
+use crate::config::diagnostic::Diagnosis;
 use crate::config::telemetry::{Identities as Shown, Level, LogFormat};
 
-/// Runs until SIGINT or SIGTERM.
-pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
+/// Runs until SIGINT or SIGTERM; `warnings` are said at the start.
+pub(crate) fn run(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(serve(config))
+    runtime.block_on(serve(config, warnings))
 }
 
-async fn serve(config: Config) -> anyhow::Result<ExitCode> {
+async fn serve(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode> {
     let stores = stores::Stores::open(&config).await?;
     let (telemetry, guard) = Telemetry::new(telemetry_config(&config, &stores));
     let core = edge::locate_core(&config).await?;
@@ -64,6 +65,9 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let listening = listening(&config, server.address());
     tasks.spawn(server.run());
     tell(&telemetry, Stage::Started, listening);
+    for warning in warnings.findings() {
+        tell(&telemetry, Stage::Degraded, warning.to_string());
+    }
     stopped().await?;
     tell(&telemetry, Stage::Stopped, String::from("told to stop"));
     drop(worker);
