@@ -56,7 +56,7 @@ use xmpp::Xmpp;
 pub(crate) struct Config {
     /// What this service is called.
     pub(crate) service: Service,
-    /// Where accounts and our own state are kept. Files are relative to the directory that cusax runs in.
+    /// Where accounts and our own state are kept.
     pub(crate) directory: Directory,
     /// One TLS policy for SIP and HTTPS, and what is expected of the XMPP server.
     pub(crate) tls: Option<Tls>,
@@ -121,19 +121,22 @@ fn read(
             }
         }
     };
-    match parse(&text, check_files) {
+    let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
+    match parse(&text, folder, check_files) {
         Ok((config, warnings)) => Ok((config, Diagnosis::new(name, &text, warnings))),
         Err(findings) => Err(Diagnosis::new(name, &text, findings)),
     }
 }
 
-/// Reads a text; comes with warnings where it succeeds.
+/// Reads a text whose file is in `folder`; comes with warnings where it succeeds.
 fn parse(
     text: &str,
+    folder: &Path,
     check_files: impl Fn(&Config, &Document<'_>) -> Vec<Finding>,
 ) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
     let document = Document::parse(text)?;
-    let config = shape::read(&document)?;
+    let mut config = shape::read(&document)?;
+    files::resolve(&mut config, folder);
     let mut findings = check::check(&config, &document);
     findings.extend(built::check(&config, &document));
     findings.extend(check_files(&config, &document));
@@ -158,7 +161,7 @@ mod tests {
                 let mut mutilated = lines.clone();
                 mutilated[index] = instead;
                 let text = mutilated.join("\n");
-                let Err(findings) = parse(&text, |_, _| Vec::new()) else { continue };
+                let Err(findings) = parse(&text, Path::new(""), |_, _| Vec::new()) else { continue };
                 let refused = Diagnosis::new("cusax.toml".to_owned(), &text, findings);
                 assert_ne!(refused.len(), 0, "{text}");
                 assert!(refused.places().all(|place| place.line <= lines.len()));

@@ -60,6 +60,11 @@ fn a_user_alone_is_one_of_the_configured_domains() {
     );
     assert!(folder.path().join("accounts.db").exists());
     assert_eq!(json(&["account", "show", "bob", "--json", "-c", "cusax.toml"], folder.path())["account"], 1);
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cusax.toml");
+    let show = ["account", "show", "bob", "--json", "-c", file.to_str().unwrap()];
+    assert_eq!(json(&show, elsewhere.path())["account"], 1, "the same file, wherever it is named from");
 }
 
 #[test]

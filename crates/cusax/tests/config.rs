@@ -84,6 +84,23 @@ fn a_component_stream_that_leaves_this_host_is_warned_of() {
 }
 
 #[test]
+fn files_are_looked_for_beside_the_configuration() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("cusax.toml");
+    fs::write(&file, format!("{CORE}[xmpp]\nserver = \"127.0.0.1:5347\"\n{COMPONENT}")).unwrap();
+    fs::write(folder.path().join("component.secret"), "s3cret\n").unwrap();
+    fs::set_permissions(folder.path().join("component.secret"), fs::Permissions::from_mode(0o600)).unwrap();
+    let file = file.to_str().unwrap();
+    let page = String::from_utf8(cusax(&["check", "config", "-c", file], elsewhere.path()).stdout).unwrap();
+    assert_eq!(page, format!("{file}: nothing is wrong\n"));
+    fs::remove_file(folder.path().join("component.secret")).unwrap();
+    let page = String::from_utf8(cusax(&["check", "config", "-c", file], elsewhere.path()).stdout).unwrap();
+    let missing = format!("cannot read {}", folder.path().join("component.secret").display());
+    assert!(page.contains(&missing), "{page}");
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn a_file_that_is_not_there_is_told_by_name() {
     let output = check(&["--config", "nowhere.toml"]);
     assert_eq!(output.status.code(), Some(1));
