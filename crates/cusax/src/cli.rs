@@ -88,7 +88,7 @@ Examples:
   cusax config default > cusax.toml                  begin a configuration file
   cusax check config --config cusax.toml             look whether it is right
   cusax serve --config cusax.toml                    run with it
-  cusax account add alice@example.com -c cusax.toml  make an account, asking for its password";
+  cusax account add alice --config cusax.toml        make an account, asking for its password";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
