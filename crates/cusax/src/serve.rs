@@ -41,6 +41,7 @@ pub(crate) fn run(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCo
 async fn serve(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode> {
     let stores = stores::Stores::open(&config).await?;
     let (telemetry, guard) = Telemetry::new(telemetry_config(&config, &stores));
+    stores.tell_access(&telemetry);
     let core = edge::locate_core(&config).await?;
     let edge = edge::config(&config, &stores, core)?;
     let (component_link, component_end) = component::channel();

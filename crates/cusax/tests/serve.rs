@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::fs;
-use std::io::{BufRead, BufReader};
+use std::fs::{self, File, Permissions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -23,7 +27,21 @@ struct Service {
 
 impl Service {
     fn start(folder: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cusax"));
+        Self::run(Command::new(env!("CARGO_BIN_EXE_cusax")), folder)
+    }
+
+    /// As somebody whom permissions bind, where this process is root's.
+    fn start_unprivileged(folder: &Path) -> Self {
+        // By its descriptor, so that it needs no right to the directories on the way to the binary.
+        let binary = File::open(env!("CARGO_BIN_EXE_cusax")).unwrap();
+        let mut command = Command::new(format!("/proc/self/fd/{}", binary.as_raw_fd()));
+        if fs::metadata("/proc/self").unwrap().uid() == 0 {
+            command.uid(65_534).gid(65_534);
+        }
+        Self::run(command, folder)
+    }
+
+    fn run(mut command: Command, folder: &Path) -> Self {
         command.args(["serve", "--config", "cusax.toml"]).current_dir(folder);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -50,6 +68,13 @@ impl Service {
         }
     }
 
+    /// Waits until it listens, and tells where `/metrics` is.
+    fn started(&self) -> SocketAddr {
+        let line = self.stage("started");
+        let (_, http) = line["detail"].as_str().unwrap().rsplit_once("http:").unwrap();
+        http.parse().unwrap()
+    }
+
     fn stage(&self, stage: &str) -> Value {
         self.line(stage, |line| line["event"] == "service.lifecycle" && line["stage"] == stage)
     }
@@ -70,6 +95,23 @@ fn default_file(folder: &Path, more: &str) {
     fs::write(folder.join("cusax.toml"), text + more).unwrap();
 }
 
+/// What an HTTP server answers to a GET.
+fn get(http: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(http).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// The value of a series of `/metrics`.
+fn series(http: SocketAddr, name: &str) -> Option<f64> {
+    let metrics = get(http, "/metrics");
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map(|value| value.parse().unwrap())
+}
+
 #[test]
 fn a_service_that_leads_nowhere_says_what_to_write() {
     let folder = tempfile::tempdir().unwrap();
@@ -81,4 +123,33 @@ fn a_service_that_leads_nowhere_says_what_to_write() {
     let detail = degraded["detail"].as_str().unwrap();
     assert!(detail.contains("sip.core.targets names no SIP server"), "{detail}");
     assert!(detail.contains("add [sip.core] with targets"), "{detail}");
+}
+
+#[test]
+fn stores_that_cannot_be_written_are_told_counted_and_served() {
+    let folder = tempfile::tempdir().unwrap();
+    default_file(folder.path(), "");
+    Service::start(folder.path()).started();
+    let mut add = Command::new(env!("CARGO_BIN_EXE_cusax"));
+    add.args(["account", "add", "alice", "--password-stdin", "-c", "cusax.toml"]).current_dir(folder.path());
+    let mut add = add.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    add.stdin.take().unwrap().write_all(b"s3cret\n").unwrap();
+    assert!(add.wait().unwrap().success());
+    for file in ["cusax.db", "cusax-state.db"] {
+        fs::set_permissions(folder.path().join(file), Permissions::from_mode(0o444)).unwrap();
+    }
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o555)).unwrap();
+
+    let service = Service::start_unprivileged(folder.path());
+    for (state, accounts) in [("read_only", Value::from(1)), ("state_read_only", Value::Null)] {
+        let line = service.line(state, |line| line["event"] == "directory.snapshot" && line["state"] == state);
+        assert_eq!((&line["level"], &line["accounts"]), (&"WARN".into(), &accounts), "{line}");
+        assert!(line["detail"].as_str().unwrap().ends_with("readonly database"), "{line}");
+    }
+    let http = service.started();
+    assert_eq!(series(http, "cusax_directory_accounts"), Some(1.0));
+    for state in ["loaded", "read_only", "state_read_only"] {
+        assert_eq!(series(http, &format!("cusax_directory_snapshots_total{{state={state:?}}}")), Some(1.0), "{state}");
+    }
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
 }

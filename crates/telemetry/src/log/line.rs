@@ -49,7 +49,10 @@ pub(super) fn level(event: &Event) -> Level {
         },
         Event::Directory(directory) => match directory.state {
             DirectoryState::Loaded | DirectoryState::Refreshed => Level::INFO,
-            DirectoryState::Stale | DirectoryState::WriteFailed => Level::WARN,
+            DirectoryState::Stale
+            | DirectoryState::ReadOnly
+            | DirectoryState::StateReadOnly
+            | DirectoryState::WriteFailed => Level::WARN,
         },
         Event::Lifecycle(lifecycle) => match lifecycle.stage {
             Stage::Started | Stage::Draining | Stage::Stopped | Stage::Recovered => Level::INFO,

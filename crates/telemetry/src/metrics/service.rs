@@ -30,7 +30,7 @@ impl Service {
             accounts: families.gauge("directory_accounts", "Accounts in the directory's snapshot."),
             directory: families.counters(
                 "directory_snapshots_total",
-                "Readings and writings of the directory by how they came out.",
+                "Readings and writings of the directory and of our own state by how they came out.",
                 &[label!("state", DirectoryState)],
             ),
             draining: families.gauge("draining", "1 while no new calls are taken."),
@@ -53,7 +53,9 @@ impl Service {
 
     pub(super) fn directory(&self, directory: &Directory) {
         self.directory.at([directory.state as usize]).inc();
-        self.accounts.set(i64::try_from(directory.accounts).unwrap_or(i64::MAX));
+        if let Some(accounts) = directory.accounts {
+            self.accounts.set(i64::try_from(accounts).unwrap_or(i64::MAX));
+        }
     }
 
     pub(super) fn lifecycle(&self, stage: Stage) {

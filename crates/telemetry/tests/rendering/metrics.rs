@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use cusax_event::Event;
 use cusax_event::media::{Report, TickTimes};
+use cusax_event::service::{Directory, DirectoryState};
 use cusax_event::sip::{Upstream, UpstreamResult};
 use cusax_event::xmpp::{Link, LinkState};
 use cusax_telemetry::Telemetry;
@@ -88,6 +89,20 @@ fn gauges_follow_the_last_state() {
         telemetry.emit(&event);
         assert_eq!(samples(&telemetry)[gauge], value, "{event:?}");
     }
+}
+
+#[test]
+fn what_is_not_about_accounts_leaves_their_number_as_it_was() {
+    let telemetry = telemetry();
+    let tell = |state, accounts| {
+        telemetry.emit(&Event::Directory(Directory { state, accounts, detail: String::new() }));
+        samples(&telemetry)["cusax_directory_accounts"]
+    };
+    assert_eq!(tell(DirectoryState::Loaded, Some(3)), 3.0);
+    assert_eq!(tell(DirectoryState::WriteFailed, None), 3.0);
+    assert_eq!(tell(DirectoryState::StateReadOnly, None), 3.0);
+    assert_eq!(tell(DirectoryState::ReadOnly, Some(4)), 4.0);
+    assert_eq!(samples(&telemetry)[r#"cusax_directory_snapshots_total{state="write_failed"}"#], 1.0);
 }
 
 #[test]

@@ -193,7 +193,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         }),
         Event::Directory(service::Directory {
             state: DirectoryState::Stale,
-            accounts: 3,
+            accounts: Some(3),
             detail: "two rows for alice@example.com".to_owned(),
         }),
         Event::Lifecycle(service::Lifecycle { stage: Stage::Started, detail: "udp:127.0.0.1:5060".to_owned() }),
