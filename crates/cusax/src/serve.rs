@@ -5,6 +5,7 @@
 //! - tokio tasks for the component's stream ([`component`]), HTTP ([`http`]), and the stores ([`stores`]).
 
 mod accounts;
+mod complaint;
 mod component;
 mod conference;
 mod edge;
@@ -20,13 +21,16 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use cusax_event::Event;
 use cusax_event::service::{Lifecycle, Stage};
-use cusax_net::{clock, random};
+use cusax_net::{clock, descriptors, random};
 use cusax_telemetry::{Format, Identities, Output, Telemetry, trace};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 use crate::config::diagnostic::Diagnosis;
 use crate::config::telemetry::{Identities as Shown, Level, LogFormat};
+
+/// Descriptors that are no SIP connection: 128 of HTTP, media and SIP sockets, files, event queues.
+const OTHER_DESCRIPTORS: u64 = 256;
 
 /// Runs until SIGINT or SIGTERM; `warnings` are said at the start.
 pub(crate) fn run(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode> {
@@ -42,6 +46,7 @@ async fn serve(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode>
     let stores = stores::Stores::open(&config).await?;
     let (telemetry, guard) = Telemetry::new(telemetry_config(&config, &stores));
     stores.tell_access(&telemetry);
+    raise_descriptors(&config, &telemetry);
     let core = edge::locate_core(&config).await?;
     let edge = edge::config(&config, &stores, core)?;
     let (component_link, component_end) = component::channel();
@@ -86,6 +91,20 @@ async fn stopped() -> anyhow::Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
+}
+
+/// Lets the process open as many descriptors as it may, and says where that is fewer than it may come to need.
+fn raise_descriptors(config: &Config, telemetry: &Telemetry) {
+    let connections = config.sip.limits.connections.get();
+    let detail = match descriptors::raise_limit() {
+        Ok(limit) if limit >= u64::from(connections) + OTHER_DESCRIPTORS => return,
+        Ok(limit) => format!(
+            "this process may open {limit} descriptors, too few for sip.limits.connections = {connections}: raise the \
+             limit (systemd: LimitNOFILE, shell: ulimit -n), or lower the setting"
+        ),
+        Err(error) => format!("the limit of open descriptors cannot be raised: {error}"),
+    };
+    tell(telemetry, Stage::Degraded, detail);
 }
 
 fn tell(telemetry: &Telemetry, stage: Stage, detail: String) {

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -28,6 +28,13 @@ struct Service {
 impl Service {
     fn start(folder: &Path) -> Self {
         Self::run(Command::new(env!("CARGO_BIN_EXE_cusax")), folder)
+    }
+
+    /// In a shell that says first how many descriptors it may open.
+    fn start_limited(folder: &Path, limit: &str) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_cusax")]);
+        Self::run(command, folder)
     }
 
     /// As somebody whom permissions bind, where this process is root's.
@@ -112,6 +119,11 @@ fn series(http: SocketAddr, name: &str) -> Option<f64> {
     line.map(|value| value.parse().unwrap())
 }
 
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 #[test]
 fn a_service_that_leads_nowhere_says_what_to_write() {
     let folder = tempfile::tempdir().unwrap();
@@ -152,4 +164,41 @@ fn stores_that_cannot_be_written_are_told_counted_and_served() {
         assert_eq!(series(http, &format!("cusax_directory_snapshots_total{{state={state:?}}}")), Some(1.0), "{state}");
     }
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn the_process_may_open_as_many_descriptors_as_its_hard_limit_says() {
+    let folder = tempfile::tempdir().unwrap();
+    default_file(folder.path(), "");
+    let service = Service::start_limited(folder.path(), "-S -n 256");
+    service.started();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", service.child.id())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let words = line.split_whitespace().collect::<Vec<_>>();
+    assert_eq!(words[3], words[4], "{line}");
+    assert_ne!(words[3], "256", "{line}");
+}
+
+#[test]
+fn connections_that_cannot_be_accepted_are_told_once_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    default_file(folder.path(), "");
+    let file = folder.path().join("cusax.toml");
+    let sip = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let text = fs::read_to_string(&file).unwrap().replace("tcp:127.0.0.1:0", &format!("tcp:{sip}"));
+    fs::write(&file, text).unwrap();
+    let service = Service::start_limited(folder.path(), "-n 64");
+    let short = service.stage("degraded");
+    assert!(short["detail"].as_str().unwrap().contains("this process may open 64 descriptors"), "{short}");
+    let http = service.started();
+    // The kernel accepts them all, the process as many as it has descriptors for.
+    let crowd = (0..100).map(|_| TcpStream::connect(sip).unwrap()).collect::<Vec<_>>();
+    let full = |line: &Value| line["detail"].as_str().is_some_and(|detail| detail.contains("cannot be accepted"));
+    let told = service.line("too many", full);
+    assert_eq!(told["level"], "WARN");
+    assert!(told["detail"].as_str().unwrap().contains("Too many open files"), "{told}");
+    drop(crowd);
+    let counted = series(http, "cusax_sip_dropped_total{reason=\"accept_failed\"}").unwrap();
+    assert!(counted >= 1.0, "{counted}");
+    assert!(!service.log.try_iter().any(|line| full(&line) && line["detail"] == told["detail"]), "told twice");
 }

@@ -111,6 +111,8 @@ closed_enum! {
         TooLarge = "too_large",
         /// A flow token that is not ours, or whose flow is gone, on a message that cannot be answered.
         Flow = "flow",
+        /// A connection that could not be accepted: as a rule the process has no descriptor left.
+        AcceptFailed = "accept_failed",
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use cusax_event::sip::DropReason;
+use cusax_event::Event;
+use cusax_event::sip::{DropReason, Dropped};
 use cusax_net::clock;
 use cusax_net::stream::{CloseReason, Frame, Limits, ListenerId as NetListener, StreamEvent, Streams};
 use cusax_sip::framing;
@@ -16,6 +17,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::Shared;
 use crate::config::sip::Limits as LimitsSection;
+use crate::serve::complaint::Complaint;
 
 /// Messages that wait to be written.
 const WAITING: usize = 4_096;
@@ -62,7 +64,8 @@ impl Wiring {
             })?;
             listeners.insert(listener.index(), id);
         }
-        Ok(Connections { streams, listeners, open: HashMap::new(), orders: self.orders })
+        let (open, unaccepted) = (HashMap::new(), Complaint::default());
+        Ok(Connections { streams, listeners, open, orders: self.orders, unaccepted })
     }
 }
 
@@ -73,6 +76,8 @@ pub(super) struct Connections {
     /// Listener and other end of each connection.
     open: HashMap<u64, (ListenerId, SocketAddr)>,
     orders: mpsc::Receiver<Order>,
+    /// Connections that could not be accepted.
+    unaccepted: Complaint,
 }
 
 impl Connections {
@@ -142,7 +147,14 @@ impl Connections {
                     core.edge.handle_dropped(DropReason::Overload, &flow, "too many connections");
                 }
             }
-            StreamEvent::AcceptFailed { .. } => {}
+            StreamEvent::AcceptFailed { error, .. } => {
+                let reason = DropReason::AcceptFailed;
+                let detail = "a connection could not be accepted";
+                let dropped = Dropped { reason, transport: Transport::Tcp, remote: None, detail };
+                core.telemetry.emit(&Event::SipDropped(dropped));
+                let detail = || format!("SIP connections cannot be accepted: {error}");
+                self.unaccepted.say(&core.telemetry, detail, now);
+            }
         }
     }
 
