@@ -167,6 +167,30 @@ fn stores_that_cannot_be_written_are_told_counted_and_served() {
 }
 
 #[test]
+fn half_sent_http_requests_keep_nobody_from_the_metrics() {
+    let folder = tempfile::tempdir().unwrap();
+    default_file(folder.path(), "");
+    let service = Service::start(folder.path());
+    let http = service.started();
+    let half_sent = |_| {
+        let mut stream = TcpStream::connect(http).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: ").unwrap();
+        stream
+    };
+    let mut crowd = (0..300).map(half_sent).collect::<Vec<_>>();
+    assert!(get(http, "/metrics").starts_with("HTTP/1.1 200 OK\r\n"));
+    let closed = series(http, "cusax_http_dropped_total{reason=\"overload\"}").unwrap();
+    assert!(closed >= 172.0, "{closed}");
+    // Of those that were left, none stays: the last one's end is the server's doing, and it got no answer.
+    let mut last = crowd.pop().unwrap();
+    last.set_read_timeout(Some(SOON)).unwrap();
+    let mut answer = Vec::new();
+    last.read_to_end(&mut answer).unwrap();
+    assert_eq!(String::from_utf8(answer).unwrap(), "");
+    assert!(series(http, "cusax_http_dropped_total{reason=\"deadline\"}").unwrap() >= 1.0);
+}
+
+#[test]
 fn the_process_may_open_as_many_descriptors_as_its_hard_limit_says() {
     let folder = tempfile::tempdir().unwrap();
     default_file(folder.path(), "");

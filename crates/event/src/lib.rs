@@ -67,6 +67,8 @@ pub enum Event {
     MixerReport(media::Report),
     /// The directory was reloaded, or could not be.
     Directory(service::Directory),
+    /// An HTTP connection was closed without an answer.
+    HttpDropped(service::HttpDropped),
     /// The process started, reloaded, began to drain or ended.
     Lifecycle(service::Lifecycle),
 }

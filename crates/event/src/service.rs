@@ -55,3 +55,24 @@ pub struct Lifecycle {
     /// Which part, and what the system said.
     pub detail: String,
 }
+
+closed_enum! {
+    /// Why an HTTP connection was closed without an answer.
+    HttpDropReason {
+        /// It could not be accepted: as a rule the process has no descriptor left.
+        AcceptFailed = "accept_failed",
+        /// There were as many as there may be, and it was the oldest.
+        Overload = "overload",
+        /// Its request was not complete, or its answer not taken, in time.
+        Deadline = "deadline",
+    }
+}
+
+/// An HTTP connection was closed without an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpDropped {
+    /// Why.
+    pub reason: HttpDropReason,
+    /// What was wrong, for the log at DEBUG.
+    pub detail: String,
+}

@@ -107,6 +107,7 @@ impl Metrics {
             Event::RtpDropped(it) => self.media.dropped(it),
             Event::MixerReport(it) => self.media.report(it),
             Event::Directory(it) => self.service.directory(it),
+            Event::HttpDropped(it) => self.service.http_dropped(it.reason),
             Event::Lifecycle(it) => self.service.lifecycle(it.stage),
         }
     }

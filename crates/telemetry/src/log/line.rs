@@ -16,7 +16,7 @@ pub(super) fn level(event: &Event) -> Level {
     match event {
         Event::SipMessage(message) if message.retransmission => Level::TRACE,
         Event::SipMessage(_) | Event::SipDropped(_) | Event::SipTransaction(_) => Level::DEBUG,
-        Event::XmppStanza(_) | Event::XmppDropped(_) | Event::RtpDropped(_) => Level::DEBUG,
+        Event::XmppStanza(_) | Event::XmppDropped(_) | Event::RtpDropped(_) | Event::HttpDropped(_) => Level::DEBUG,
         Event::MixerReport(_) => Level::TRACE,
         Event::SipAuth(auth) => match auth.result {
             AuthResult::Ok | AuthResult::Challenged | AuthResult::Stale => Level::DEBUG,
@@ -85,12 +85,13 @@ pub(crate) const fn name(event: &Event) -> &'static str {
         Event::RtpDropped(_) => "media.rtp_dropped",
         Event::MixerReport(_) => "mixer.report",
         Event::Directory(_) => "directory.snapshot",
+        Event::HttpDropped(_) => "http.dropped",
         Event::Lifecycle(_) => "service.lifecycle",
     }
 }
 
 /// Every name that the `event` field can have.
-pub const EVENT_NAMES: [&str; 22] = [
+pub const EVENT_NAMES: [&str; 23] = [
     "sip.message",
     "sip.dropped",
     "sip.transaction",
@@ -112,6 +113,7 @@ pub const EVENT_NAMES: [&str; 22] = [
     "media.rtp_dropped",
     "mixer.report",
     "directory.snapshot",
+    "http.dropped",
     "service.lifecycle",
 ];
 
@@ -335,6 +337,9 @@ pub(super) fn write(log: &Log, level: Level, event: &Event) {
             accounts = it.accounts,
             detail = text(&it.detail),
         ),
+        Event::HttpDropped(it) => {
+            line!(log, level, event, Identifiers::default(), reason = it.reason.as_str(), detail = text(&it.detail),)
+        }
         Event::Lifecycle(it) => {
             line!(log, level, event, Identifiers::default(), stage = it.stage.as_str(), detail = text(&it.detail),)
         }

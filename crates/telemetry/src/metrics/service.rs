@@ -1,7 +1,7 @@
 //! Families of the process, its stores and telemetry itself.
 
 use cusax_event::closed_enum;
-use cusax_event::service::{Directory, DirectoryState, Stage};
+use cusax_event::service::{Directory, DirectoryState, HttpDropReason, Stage};
 use prometheus::{IntCounter, IntGauge};
 
 use super::Sampled;
@@ -11,6 +11,7 @@ use super::collector;
 pub(super) struct Service {
     accounts: IntGauge,
     directory: Children<IntCounter, 1>,
+    http_dropped: Children<IntCounter, 1>,
     draining: IntGauge,
     stages: Children<IntCounter, 1>,
     pub(super) trace: Trace,
@@ -32,6 +33,11 @@ impl Service {
                 "directory_snapshots_total",
                 "Readings and writings of the directory and of our own state by how they came out.",
                 &[label!("state", DirectoryState)],
+            ),
+            http_dropped: families.counters(
+                "http_dropped_total",
+                "HTTP connections that were closed without an answer.",
+                &[label!("reason", HttpDropReason)],
             ),
             draining: families.gauge("draining", "1 while no new calls are taken."),
             stages: families.counters(
@@ -56,6 +62,10 @@ impl Service {
         if let Some(accounts) = directory.accounts {
             self.accounts.set(i64::try_from(accounts).unwrap_or(i64::MAX));
         }
+    }
+
+    pub(super) fn http_dropped(&self, reason: HttpDropReason) {
+        self.http_dropped.at([reason as usize]).inc();
     }
 
     pub(super) fn lifecycle(&self, stage: Stage) {

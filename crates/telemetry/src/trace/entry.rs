@@ -225,7 +225,7 @@ impl Entry {
                 return None;
             }
             Event::XmppDropped(_) | Event::RtpDropped(_) | Event::MixerReport(_) => return None,
-            Event::Directory(_) | Event::Lifecycle(_) => return None,
+            Event::Directory(_) | Event::HttpDropped(_) | Event::Lifecycle(_) => return None,
         };
         (!made.keys().is_empty()).then_some(made)
     }

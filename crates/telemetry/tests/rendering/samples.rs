@@ -196,6 +196,10 @@ pub(crate) fn every_event() -> Vec<Event> {
             accounts: Some(3),
             detail: "two rows for alice@example.com".to_owned(),
         }),
+        Event::HttpDropped(service::HttpDropped {
+            reason: service::HttpDropReason::Overload,
+            detail: "192.0.2.7:40000: closed for a newer one".to_owned(),
+        }),
         Event::Lifecycle(service::Lifecycle { stage: Stage::Started, detail: "udp:127.0.0.1:5060".to_owned() }),
     ]
 }
