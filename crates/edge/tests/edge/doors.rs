@@ -177,5 +177,10 @@ fn a_request_that_is_sent_again_is_answered_again_and_worked_on_once() {
         assert_eq!(world.status_of(STRANGER, draft.bytes()), 200);
     }
     assert_eq!(world.edge.counts()[2], 1);
+    assert_eq!(world.edge.transactions(), [[0, 1], [0, 0]]);
+    world.at_core(Draft::invite("sip:bob@example.com"));
+    let [servers, clients] = world.edge.transactions();
+    assert!(servers[0] >= 1 && servers[1] == 1, "{servers:?}");
+    assert_eq!(clients, [1, 0]);
     world.ends_empty();
 }

@@ -299,6 +299,7 @@ impl World {
     pub(crate) fn ends_empty(mut self) {
         self.pass(Duration::from_secs(600));
         assert_eq!(self.edge.counts(), [0; 4]);
+        assert_eq!(self.edge.transactions(), [[0; 2]; 2]);
         assert_eq!(self.edge.poll_timeout(), None);
     }
 }
