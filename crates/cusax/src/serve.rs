@@ -140,6 +140,8 @@ fn telemetry_config(config: &Config, stores: &stores::Stores) -> cusax_telemetry
     };
     telemetry.output = Output::Stdout;
     telemetry.trace = Some(trace::Store::new(&section.trace));
+    telemetry.component = config.xmpp.as_ref().map(|xmpp| xmpp.component.to_string());
+    telemetry.revision = env!("CUSAX_REVISION");
     telemetry.upstreams = config.sip.core.iter().flat_map(|core| &core.targets).map(ToString::to_string).collect();
     telemetry
 }

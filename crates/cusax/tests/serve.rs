@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -119,9 +119,27 @@ fn series(http: SocketAddr, name: &str) -> Option<f64> {
     line.map(|value| value.parse().unwrap())
 }
 
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// Asks until a series has the value: what is true now is told once a second.
+fn becomes(http: SocketAddr, name: &str, value: f64) {
+    let deadline = clock::now() + SOON;
+    loop {
+        let now = series(http, name);
+        if now == Some(value) {
+            return;
+        }
+        assert!(clock::now() < deadline, "{name} is {now:?}, not {value}");
+    }
+}
+
+/// An address that was free a moment ago, for UDP and TCP.
+fn free_address() -> SocketAddr {
+    loop {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 #[test]
@@ -208,7 +226,7 @@ fn connections_that_cannot_be_accepted_are_told_once_and_counted() {
     let folder = tempfile::tempdir().unwrap();
     default_file(folder.path(), "");
     let file = folder.path().join("cusax.toml");
-    let sip = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let sip = free_address();
     let text = fs::read_to_string(&file).unwrap().replace("tcp:127.0.0.1:0", &format!("tcp:{sip}"));
     fs::write(&file, text).unwrap();
     let service = Service::start_limited(folder.path(), "-n 64");
@@ -225,4 +243,61 @@ fn connections_that_cannot_be_accepted_are_told_once_and_counted() {
     let counted = series(http, "cusax_sip_dropped_total{reason=\"accept_failed\"}").unwrap();
     assert!(counted >= 1.0, "{counted}");
     assert!(!service.log.try_iter().any(|line| full(&line) && line["detail"] == told["detail"]), "told twice");
+}
+
+#[test]
+fn what_lives_in_the_edge_and_how_long_requests_stay_is_in_the_metrics() {
+    let folder = tempfile::tempdir().unwrap();
+    let core = UdpSocket::bind("127.0.0.1:0").unwrap();
+    core.set_read_timeout(Some(SOON)).unwrap();
+    let (access, target) = (free_address(), core.local_addr().unwrap());
+    let more = format!(
+        "[[sip.listener]]\naddress = \"udp:127.0.0.1:0\"\nzone = \"core\"\n[sip.core]\ntargets = [\"sip:{target}\"]\n"
+    );
+    default_file(folder.path(), &more);
+    let file = folder.path().join("cusax.toml");
+    let text = fs::read_to_string(&file).unwrap().replace("challenge = true", "challenge = false");
+    let text = ["udp", "tcp"].iter().fold(text, |text, transport| {
+        text.replacen(&format!("{transport}:127.0.0.1:0"), &format!("{transport}:{access}"), 1)
+    });
+    fs::write(&file, text).unwrap();
+    let service = Service::start(folder.path());
+    let http = service.started();
+
+    let metrics = get(http, "/metrics");
+    let build = metrics.lines().find(|line| line.starts_with("cusax_build_info{")).unwrap();
+    let revision = build.split("revision=\"").nth(1).unwrap().split('"').next().unwrap();
+    let commit = revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(commit || revision == "unknown", "{build}");
+    assert!(!metrics.contains("component="), "there is none");
+
+    let phone = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let from = phone.local_addr().unwrap();
+    let register = format!(
+        "REGISTER sip:localhost SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK1\r\nMax-Forwards: 70\r\n\
+         From: <sip:alice@localhost>;tag=1\r\nTo: <sip:alice@localhost>\r\nCall-ID: 1@{from}\r\nCSeq: 1 REGISTER\r\n\
+         Contact: <sip:alice@{from}>\r\nContent-Length: 0\r\n\r\n"
+    );
+    phone.send_to(register.as_bytes(), access).unwrap();
+    let mut datagram = [0; 4_096];
+    let (length, _) = core.recv_from(&mut datagram).unwrap();
+    assert!(datagram[..length].starts_with(b"REGISTER "));
+    becomes(http, "cusax_sip_proxy_delay_seconds_count", 1.0);
+    let seconds = series(http, "cusax_sip_proxy_delay_seconds_sum").unwrap();
+    assert!(seconds > 0.0 && seconds < 1.0, "{seconds}");
+    for role in ["client", "server"] {
+        becomes(http, &format!("cusax_sip_transactions{{kind=\"non_invite\",role={role:?}}}"), 1.0);
+        becomes(http, &format!("cusax_sip_transactions{{kind=\"invite\",role={role:?}}}"), 0.0);
+    }
+
+    let open = "cusax_sip_connections{leg=\"client\",transport=\"tcp\"}";
+    assert_eq!(series(http, open), Some(0.0));
+    let connection = TcpStream::connect(access).unwrap();
+    becomes(http, open, 1.0);
+    drop(connection);
+    becomes(http, open, 0.0);
+    for result in ["accepted", "closed"] {
+        let name = format!("cusax_sip_connections_total{{leg=\"client\",result={result:?},transport=\"tcp\"}}");
+        assert_eq!(series(http, &name), Some(1.0), "{result}");
+    }
 }

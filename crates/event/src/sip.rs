@@ -1,8 +1,14 @@
 //! What happened on the SIP side.
 
+mod connection;
+mod report;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use connection::{Connection, ConnectionResult};
+pub use report::{Forwarded, Report, Role, TransactionKind};
 
 use crate::{Correlation, Identity, closed_enum};
 

@@ -3,7 +3,7 @@
 use cusax_event::media::{Codec, DropReason, ParticipantState};
 use cusax_event::moderation::{ActionResult, ReconcileResult};
 use cusax_event::service::{DirectoryState, Stage};
-use cusax_event::sip::{AuthResult, UpstreamResult};
+use cusax_event::sip::{AuthResult, TransactionKind, UpstreamResult};
 use cusax_event::xmpp::LinkState;
 use cusax_event::{Event, Identity};
 use tracing::Level;
@@ -15,7 +15,10 @@ use super::identifiers::Identifiers;
 pub(super) fn level(event: &Event) -> Level {
     match event {
         Event::SipMessage(message) if message.retransmission => Level::TRACE,
-        Event::SipMessage(_) | Event::SipDropped(_) | Event::SipTransaction(_) => Level::DEBUG,
+        Event::SipMessage(_) | Event::SipDropped(_) | Event::SipTransaction(_) | Event::SipConnection(_) => {
+            Level::DEBUG
+        }
+        Event::SipForwarded(_) | Event::SipReport(_) => Level::TRACE,
         Event::XmppStanza(_) | Event::XmppDropped(_) | Event::RtpDropped(_) | Event::HttpDropped(_) => Level::DEBUG,
         Event::MixerReport(_) => Level::TRACE,
         Event::SipAuth(auth) => match auth.result {
@@ -66,6 +69,9 @@ pub(crate) const fn name(event: &Event) -> &'static str {
     match event {
         Event::SipMessage(_) => "sip.message",
         Event::SipDropped(_) => "sip.dropped",
+        Event::SipConnection(_) => "sip.connection",
+        Event::SipForwarded(_) => "sip.forwarded",
+        Event::SipReport(_) => "sip.report",
         Event::SipTransaction(_) => "sip.transaction",
         Event::SipCall(_) => "sip.call",
         Event::SipAuth(_) => "sip.auth",
@@ -91,9 +97,12 @@ pub(crate) const fn name(event: &Event) -> &'static str {
 }
 
 /// Every name that the `event` field can have.
-pub const EVENT_NAMES: [&str; 23] = [
+pub const EVENT_NAMES: [&str; 26] = [
     "sip.message",
     "sip.dropped",
+    "sip.connection",
+    "sip.forwarded",
+    "sip.report",
     "sip.transaction",
     "sip.call",
     "sip.auth",
@@ -181,6 +190,25 @@ pub(super) fn write(log: &Log, level: Level, event: &Event) {
             remote = it.remote.map(|remote| log.names.address(remote, level)),
             detail = text(it.detail),
         ),
+        Event::SipConnection(it) => line!(
+            log,
+            level,
+            event,
+            Identifiers::default(),
+            side = it.leg.as_str(),
+            transport = it.transport.as_str(),
+            result = it.result.as_str(),
+            remote = log.names.address(it.remote, level),
+        ),
+        Event::SipForwarded(it) => {
+            line!(log, level, event, Identifiers::default(), requests = it.requests, seconds = it.delay.as_secs_f64(),)
+        }
+        Event::SipReport(it) => {
+            let [server, client] = it.transactions.map(|kinds| {
+                counts(&TransactionKind::ALL.iter().map(|kind| kind.as_str()).zip(kinds).collect::<Vec<_>>())
+            });
+            line!(log, level, event, Identifiers::default(), server_transactions = server, client_transactions = client,)
+        }
         Event::SipTransaction(it) => line!(
             log,
             level,
@@ -325,6 +353,7 @@ pub(super) fn write(log: &Log, level: Level, event: &Event) {
             lost = it.lost,
             concealed = it.concealed,
             ticks = it.ticks.count,
+            overran_ticks = it.ticks.overran,
             late_ticks = it.ticks.late,
             longest_tick_seconds = it.ticks.longest.as_secs_f64(),
         ),

@@ -18,13 +18,13 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) fn new(families: &Families<'_>, sampled: Sampled) -> Self {
+    pub(super) fn new(families: &Families<'_>, revision: &str, sampled: Sampled) -> Self {
         let build = families.gauges(
             "build_info",
-            "1; its label says what runs here.",
-            &[("version", vec![env!("CARGO_PKG_VERSION")])],
+            "1; its labels say what runs here.",
+            &[("version", vec![env!("CARGO_PKG_VERSION")]), ("revision", vec![revision])],
         );
-        build.at([0]).set(1);
+        build.at([0, 0]).set(1);
         let log_dropped = "Log lines that were lost because their reader was slow.";
         families.register(collector::Sampled::new("log_events_dropped_total", log_dropped, sampled.log_dropped));
         Self {

@@ -224,6 +224,7 @@ impl Entry {
             Event::SipDropped(_) | Event::SipTransaction(_) | Event::SipUpstream(_) | Event::XmppLink(_) => {
                 return None;
             }
+            Event::SipConnection(_) | Event::SipForwarded(_) | Event::SipReport(_) => return None,
             Event::XmppDropped(_) | Event::RtpDropped(_) | Event::MixerReport(_) => return None,
             Event::Directory(_) | Event::HttpDropped(_) | Event::Lifecycle(_) => return None,
         };

@@ -8,11 +8,12 @@ use std::time::Instant;
 use anyhow::Context as _;
 use bytes::Bytes;
 use cusax_event::Event;
-use cusax_event::sip::{DropReason, Dropped};
+use cusax_event::sip::{Connection, ConnectionResult, DropReason, Dropped, Leg};
 use cusax_net::clock;
 use cusax_net::stream::{CloseReason, Frame, Limits, ListenerId as NetListener, StreamEvent, Streams};
 use cusax_sip::framing;
 use cusax_sip::{ConnectionId, Flow, ListenerId, Transport};
+use cusax_telemetry::Telemetry;
 use tokio::sync::{Notify, mpsc};
 
 use super::Shared;
@@ -29,16 +30,25 @@ pub(super) struct Order {
     pub(super) bytes: Bytes,
 }
 
+/// A listener of ours for streams.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listening {
+    pub(super) id: ListenerId,
+    pub(super) address: SocketAddr,
+    /// Whom it is for.
+    pub(super) leg: Leg,
+}
+
 /// What is known before the thread runs.
 pub(super) struct Wiring {
-    listeners: Vec<(ListenerId, SocketAddr)>,
+    listeners: Vec<Listening>,
     limits: Limits,
     orders: mpsc::Receiver<Order>,
     sender: mpsc::Sender<Order>,
 }
 
 impl Wiring {
-    pub(super) fn new(listeners: Vec<(ListenerId, SocketAddr)>, section: &LimitsSection) -> Self {
+    pub(super) fn new(listeners: Vec<Listening>, section: &LimitsSection) -> Self {
         let (sender, orders) = mpsc::channel(WAITING);
         let size = |value: std::num::NonZeroU32| usize::try_from(value.get()).unwrap_or(usize::MAX);
         let limits = Limits {
@@ -57,27 +67,36 @@ impl Wiring {
     /// Listens; to be called in the thread's runtime.
     pub(super) fn open(self) -> anyhow::Result<Connections> {
         let mut streams = Streams::new(frame, self.limits);
-        let mut listeners = HashMap::new();
-        for (id, address) in self.listeners {
-            let (listener, _) = streams.listen(address).with_context(|| {
+        for Listening { address, .. } in &self.listeners {
+            streams.listen(*address).with_context(|| {
                 format!("cannot listen for SIP on tcp {address} (another process may: look with `ss -ltnp`)")
             })?;
-            listeners.insert(listener.index(), id);
         }
         let (open, unaccepted) = (HashMap::new(), Complaint::default());
-        Ok(Connections { streams, listeners, open, orders: self.orders, unaccepted })
+        Ok(Connections { streams, listeners: self.listeners, open, orders: self.orders, unaccepted })
     }
 }
 
 /// All connections of the thread.
 pub(super) struct Connections {
     streams: Streams,
-    listeners: HashMap<usize, ListenerId>,
-    /// Listener and other end of each connection.
-    open: HashMap<u64, (ListenerId, SocketAddr)>,
+    /// In the order in which they were opened, which is that of their ids.
+    listeners: Vec<Listening>,
+    /// Each connection that is there or being made.
+    open: HashMap<u64, Open>,
     orders: mpsc::Receiver<Order>,
     /// Connections that could not be accepted.
     unaccepted: Complaint,
+}
+
+/// A connection.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    /// The listener that accepted it, or that it was made for.
+    listener: ListenerId,
+    remote: SocketAddr,
+    /// False while it is being made.
+    established: bool,
 }
 
 impl Connections {
@@ -87,7 +106,7 @@ impl Connections {
                 event = self.streams.next() => {
                     let now = clock::now();
                     self.heard(event, &core, now);
-                    core.borrow_mut().settle(now);
+                    core.borrow_mut().settle_received(now);
                 }
                 order = self.orders.recv() => {
                     let Some(order) = order else { return };
@@ -104,12 +123,16 @@ impl Connections {
         let mut core = core.borrow_mut();
         match event {
             StreamEvent::Opened { connection, peer, listener, .. } => {
-                let listener =
-                    listener.and_then(|listener: NetListener| self.listeners.get(&listener.index()).copied());
-                if let Some(listener) = listener {
-                    self.open.insert(connection.get(), (listener, peer));
+                let result = if listener.is_some() { ConnectionResult::Accepted } else { ConnectionResult::Connected };
+                if let Some(Listening { id, .. }) = listener.and_then(|listener| self.listening(listener)) {
+                    self.open.insert(connection.get(), Open { listener: id, remote: peer, established: true });
+                } else if let Some(open) = self.open.get_mut(&connection.get()) {
+                    open.established = true;
                 }
                 core.edge.handle_opened(ConnectionId(connection.get()));
+                if let Some(flow) = self.flow(connection.get()) {
+                    self.tell(&core.telemetry, &flow, result);
+                }
             }
             StreamEvent::Message { connection, bytes } => {
                 if let Some(flow) = self.flow(connection.get()) {
@@ -119,7 +142,9 @@ impl Connections {
             StreamEvent::Closed { connection, reason } => {
                 core.edge.handle_closed(ConnectionId(connection.get()));
                 let Some(flow) = self.flow(connection.get()) else { return };
-                self.open.remove(&connection.get());
+                let established = self.open.remove(&connection.get()).is_some_and(|open| open.established);
+                let result = if established { ConnectionResult::Closed } else { ConnectionResult::Failed };
+                self.tell(&core.telemetry, &flow, result);
                 match reason {
                     CloseReason::MessageTime => {
                         core.edge.handle_dropped(DropReason::Deadline, &flow, "half a message, and no more came");
@@ -137,13 +162,14 @@ impl Connections {
                 }
             }
             StreamEvent::Refused { listener, peer, .. } => {
-                let flow = self.listeners.get(&listener.index()).map(|listener| Flow {
-                    listener: *listener,
+                let flow = self.listening(listener).map(|listening| Flow {
+                    listener: listening.id,
                     transport: Transport::Tcp,
                     remote: peer,
                     connection: None,
                 });
                 if let Some(flow) = flow {
+                    self.tell(&core.telemetry, &flow, ConnectionResult::Refused);
                     core.edge.handle_dropped(DropReason::Overload, &flow, "too many connections");
                 }
             }
@@ -159,8 +185,18 @@ impl Connections {
     }
 
     fn flow(&self, connection: u64) -> Option<Flow> {
-        let (listener, remote) = *self.open.get(&connection)?;
+        let Open { listener, remote, .. } = *self.open.get(&connection)?;
         Some(Flow { listener, transport: Transport::Tcp, remote, connection: Some(ConnectionId(connection)) })
+    }
+
+    fn listening(&self, listener: NetListener) -> Option<Listening> {
+        self.listeners.get(listener.index()).copied()
+    }
+
+    fn tell(&self, telemetry: &Telemetry, flow: &Flow, result: ConnectionResult) {
+        let Some(listening) = self.listeners.iter().find(|listening| listening.id == flow.listener) else { return };
+        let (leg, remote) = (listening.leg, flow.remote);
+        telemetry.emit(&Event::SipConnection(Connection { leg, transport: Transport::Tcp, result, remote }));
     }
 
     /// Writes on the flow's connection, or on one to the same place, or on a new one (RFC 3261 §18.1.1, RFC 5923).
@@ -169,13 +205,14 @@ impl Connections {
         let known = flow.connection.map(|connection| connection.0);
         let reused = || {
             let mut open =
-                self.open.iter().filter(|(_, (listener, remote))| (*listener, *remote) == (flow.listener, flow.remote));
+                self.open.iter().filter(|(_, open)| (open.listener, open.remote) == (flow.listener, flow.remote));
             open.next().map(|(connection, _)| *connection)
         };
         let connection = match known.or_else(reused) {
             Some(connection) => Ok(connection.into()),
             None => self.streams.connect(flow.remote).map_err(|_| ()).inspect(|connection| {
-                self.open.insert(connection.get(), (flow.listener, flow.remote));
+                let open = Open { listener: flow.listener, remote: flow.remote, established: false };
+                self.open.insert(connection.get(), open);
             }),
         };
         let sent = connection.and_then(|connection| self.streams.send(connection, bytes).map_err(|_| ()));
