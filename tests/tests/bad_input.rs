@@ -185,7 +185,7 @@ async fn xml_that_xmpp_forbids_ends_the_stream_and_a_new_one_is_opened() {
         house.serves().await;
         stream = tokio::time::timeout(SOON, server.take_in()).await.expect("the component comes back");
     }
-    house.counts("cusax_xmpp_connected", 1).await;
+    house.counts("cusax_xmpp_connected{component=\"cusax.example.com\"}", 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -218,6 +218,13 @@ impl Edge {
         [self.requests.len(), clients, servers, self.cue.len()]
     }
 
+    /// Server and client transactions that live now, each as INVITE and other.
+    #[must_use]
+    pub fn transactions(&self) -> [[usize; 2]; 2] {
+        let ((_, clients, servers), (invite_clients, invite_servers)) = (self.proxy.counts(), self.proxy.invites());
+        [[invite_servers, servers - invite_servers], [invite_clients, clients - invite_clients]]
+    }
+
     fn take(&mut self, message: Message, flow: Flow, now: Instant) {
         let told = self.outputs.len();
         self.tell(story::message(&self.config, &message, &flow, Direction::Received, false));

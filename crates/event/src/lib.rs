@@ -29,6 +29,12 @@ pub enum Event {
     SipMessage(sip::Message),
     /// A SIP datagram, message or connection was dropped.
     SipDropped(sip::Dropped),
+    /// A SIP connection came, went, or was not made.
+    SipConnection(sip::Connection),
+    /// Requests were sent on.
+    SipForwarded(sip::Forwarded),
+    /// What is true of a SIP thread now.
+    SipReport(sip::Report),
     /// A server transaction of the proxy ended.
     SipTransaction(sip::TransactionEnded),
     /// A call (INVITE that was proxied) reached its end of set-up.
@@ -71,6 +77,8 @@ pub enum Event {
     MixerReport(media::Report),
     /// The directory was reloaded, or could not be.
     Directory(service::Directory),
+    /// An HTTP connection was closed without an answer.
+    HttpDropped(service::HttpDropped),
     /// The process started, reloaded, began to drain or ended.
     Lifecycle(service::Lifecycle),
 }

@@ -1,14 +1,18 @@
 //! What happened on the SIP side.
 
+mod connection;
+mod report;
 mod upstream;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Correlation, Identity, closed_enum};
-
+pub use connection::{Connection, ConnectionResult};
+pub use report::{Forwarded, Report, Role, TransactionKind};
 pub use upstream::{ProbeResult, UpstreamChanged, UpstreamProbed, UpstreamState};
+
+use crate::{Correlation, Identity, closed_enum};
 
 closed_enum! {
     /// Which side of the edge a message passed.
@@ -115,6 +119,8 @@ closed_enum! {
         TooLarge = "too_large",
         /// A flow token that is not ours, or whose flow is gone, on a message that cannot be answered.
         Flow = "flow",
+        /// A connection that could not be accepted: as a rule the process has no descriptor left.
+        AcceptFailed = "accept_failed",
     }
 }
 

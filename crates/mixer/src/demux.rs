@@ -95,6 +95,11 @@ impl Demux {
         }
     }
 
+    /// True where a leg has that port.
+    pub(crate) fn uses(&self, port: PortId) -> bool {
+        self.endpoints.iter().flatten().any(|endpoint| endpoint.port == port)
+    }
+
     /// The leg that this source is known to belong to.
     pub(crate) fn known(&self, port: PortId, source: SocketAddr) -> Option<usize> {
         self.known.get(&(port, source)).copied()
@@ -192,3 +197,22 @@ impl BuildHasher for Keyed {
 
 /// The silence after which a leg's NAT may have forgotten it.
 const MOVE_AFTER: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_used_while_a_leg_has_it() {
+        let mut demux = Demux::new(Latch::Strict, Keyed(1, 2), 4);
+        let source: SocketAddr = "192.0.2.1:4000".parse().unwrap();
+        let signalling = Signalling { source: source.ip(), trust: Trust::Access };
+        demux.place(0, PortId(40_000), source, signalling);
+        demux.place(1, PortId(40_000), "192.0.2.1:4002".parse().unwrap(), signalling);
+        assert!(demux.uses(PortId(40_000)) && !demux.uses(PortId(40_002)));
+        demux.remove(0);
+        assert!(demux.uses(PortId(40_000)));
+        demux.remove(1);
+        assert!(!demux.uses(PortId(40_000)));
+    }
+}

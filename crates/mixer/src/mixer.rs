@@ -158,6 +158,12 @@ impl Mixer {
         report
     }
 
+    /// True where a leg has that port.
+    #[must_use]
+    pub fn uses(&self, port: PortId) -> bool {
+        self.demux.uses(port)
+    }
+
     fn receive(&mut self, port: PortId, source: SocketAddr, datagram: &[u8], now: Instant) -> Result<(), DropReason> {
         let packet = Packet::parse(datagram).map_err(|malformed| match malformed {
             Malformed::Rtcp => DropReason::PayloadType,

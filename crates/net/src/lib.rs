@@ -9,6 +9,7 @@
 #![deny(unsafe_code)]
 
 pub mod clock;
+pub mod descriptors;
 pub mod link;
 pub mod random;
 pub mod resolver;

@@ -195,6 +195,12 @@ impl Proxy {
         (self.contexts.len(), clients, servers)
     }
 
+    /// INVITE transactions among the clients and among the servers.
+    #[must_use]
+    pub fn invites(&self) -> (usize, usize) {
+        self.layer.invites()
+    }
+
     /// The request of a context.
     #[must_use]
     pub fn request(&self, id: ContextId) -> Option<&Arc<Message>> {

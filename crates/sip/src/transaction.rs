@@ -121,6 +121,8 @@ pub struct Layer {
     limit: usize,
     clients: Slab<Client>,
     servers: Slab<Server>,
+    /// INVITE transactions among the clients and among the servers.
+    invites: (usize, usize),
     index: HashMap<u128, u32>,
     timers: Timers<TimerKey>,
     outputs: VecDeque<Output>,
@@ -139,6 +141,7 @@ impl Layer {
             limit,
             clients: Slab::new(),
             servers: Slab::new(),
+            invites: (0, 0),
             index: HashMap::new(),
             timers: Timers::default(),
             outputs: VecDeque::new(),
@@ -219,6 +222,12 @@ impl Layer {
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
         (self.clients.len(), self.servers.len())
+    }
+
+    /// Those of them that are INVITE transactions.
+    #[must_use]
+    pub fn invites(&self) -> (usize, usize) {
+        self.invites
     }
 
     /// Sends bytes that belong to no transaction: an ACK to a 2xx, a stateless response.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
 use cusax_directory::{Account, Directory, Key, Mode, NewAccount};
 use owo_colors::OwoColorize;
@@ -41,7 +41,7 @@ enum Command {
 
 #[derive(Args)]
 struct Add {
-    /// SIP address, user@domain (user alone: in the service's domain)
+    /// SIP address: a user of the service's domain, with the domain or without
     address: String,
     /// JID, user@domain [default: the same user in the XMPP domain]
     #[arg(long)]
@@ -117,8 +117,7 @@ pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
 
 impl Add {
     fn account(self, config: &Config) -> anyhow::Result<NewAccount> {
-        let address = self.address.strip_prefix("sip:").unwrap_or(&self.address);
-        let (sip_user, sip_domain) = address.rsplit_once('@').unwrap_or((address, config.service.domain.as_str()));
+        let (sip_user, sip_domain) = own_address(&self.address, config)?;
         let jid = self.jid.as_deref().map(|jid| jid.strip_prefix("xmpp:").unwrap_or(jid));
         let (xmpp_user, xmpp_domain) = match jid {
             None => (sip_user, config.xmpp_domain().as_str()),
@@ -132,8 +131,24 @@ impl Add {
             display_name: self.name,
             numbers: self.numbers,
             language: self.language,
-            password: self.password.read(address)?,
+            password: self.password.read(&format!("{sip_user}@{sip_domain}"))?,
         })
+    }
+}
+
+/// User and domain of a SIP address. One of another domain is refused: the edge looks accounts up in its own domain
+/// only, so that such an account could never register.
+fn own_address<'a>(address: &'a str, config: &'a Config) -> anyhow::Result<(&'a str, &'a str)> {
+    let address = address.strip_prefix("sip:").unwrap_or(address);
+    let own = config.service.domain.as_str();
+    match address.rsplit_once('@') {
+        None => Ok((address, own)),
+        Some((user, domain)) if domain.eq_ignore_ascii_case(own) => Ok((user, own)),
+        Some((user, domain)) => bail!(
+            "{address} is not of this service's domain, {own}: no phone could register as it. Name a configuration \
+             file with [service] domain = {domain:?} (--config FILE), or write {user}@{own}; a JID of another domain \
+             goes with --jid"
+        ),
     }
 }
 
@@ -217,14 +232,16 @@ fn to_json(account: &Account) -> Value {
 
 const EXAMPLES: &str = "\
 Examples:
-  cusax account add alice@example.com --config cusax.toml
+  cusax account add alice --number +14045550100    alice of the service's domain
   cusax account list --json
   cusax account show +14045550100
-  cusax account set-password xmpp:alice@example.com
-  cusax account remove alice@example.com";
+  cusax account set-password alice
+  cusax account remove alice
+
+Each takes --config FILE; without one, the domain is \"localhost\" and the accounts are in ./cusax.db.";
 
 const ADD_EXAMPLES: &str = "\
 Examples:
-  cusax account add alice@example.com --number +14045550100 --language en
-  cusax account add bob@sip.example.com --jid bob@example.com
-  pass show carol | cusax account add carol@example.com --password-stdin";
+  cusax account add alice --number +14045550100 --language en
+  cusax account add bob --jid robert@example.com
+  pass show carol | cusax account add carol --password-stdin --config cusax.toml";

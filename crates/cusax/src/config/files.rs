@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::Config;
 use super::diagnostic::Finding;
+use super::directory::StoreUrl;
 use super::document::{Document, Step, at};
 use super::text::Bad;
 
@@ -42,6 +43,22 @@ pub(crate) fn read_secret(file: &Path) -> Result<Secret, Bad> {
         return Err(Bad::new(format!("{shown} holds no secret in its first line"), advice("write one")));
     }
     Ok(Secret(line.to_owned()))
+}
+
+/// Makes the files that the configuration names relative to the folder that it is in itself.
+pub(super) fn resolve(config: &mut Config, folder: &Path) {
+    let Config { directory, tls, numbers, xmpp, telemetry, .. } = config;
+    let accounts = match &mut directory.url {
+        StoreUrl::Sqlite(file) => Some(file),
+        StoreUrl::Postgres(_) => None,
+    };
+    let tls = tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.private_key]);
+    let prompts = numbers.iter_mut().filter_map(|numbers| numbers.prompts.as_mut());
+    let secret = xmpp.iter_mut().map(|xmpp| &mut xmpp.secret_file);
+    let stores = accounts.into_iter().chain([&mut directory.state, &mut telemetry.trace]);
+    for file in stores.chain(tls).chain(prompts).chain(secret) {
+        *file = folder.join(&*file);
+    }
 }
 
 /// Looks whether the files that the service needs are there.

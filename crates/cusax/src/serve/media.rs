@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use cusax_event::Event;
+use cusax_event::media::Report;
 use cusax_event::service::{Lifecycle, Stage};
 use cusax_mixer::{Command, Config as MixerConfig, Event as MixerEvent, Latch, Mixer, PortId, Transmits};
 use cusax_net::udp::{BATCH, Options, RecvBatch, SendBatch, Socket};
@@ -138,7 +139,9 @@ impl Thread {
             let now = clock::now();
             if now >= report_due {
                 report_due = now + REPORT;
-                self.telemetry.emit(&Event::MixerReport(self.mixer.report()));
+                let used = self.ports.iter().filter(|port| self.mixer.uses(**port)).count();
+                let ports = [used as u64, (self.ports.len() - used) as u64];
+                self.telemetry.emit(&Event::MixerReport(Report { ports, ..self.mixer.report() }));
             }
         }
     }

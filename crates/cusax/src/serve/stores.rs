@@ -68,31 +68,36 @@ impl Stores {
         Ok(all.into_iter().map(|(room, jid, restriction)| Restricted { room, jid, restriction }).collect())
     }
 
+    /// Says what was opened, and what of it cannot be written.
+    pub(super) fn tell_access(&self, telemetry: &Telemetry) {
+        let accounts = Some(accounts(&self.directory));
+        tell(telemetry, DirectoryState::Loaded, accounts, String::new());
+        if let Access::ReadOnly { reason } = self.directory.access() {
+            let detail = format!("accounts can be read and not changed from here: {reason}");
+            tell(telemetry, DirectoryState::ReadOnly, accounts, detail);
+        }
+        if let Access::ReadOnly { reason } = self.state.access() {
+            let detail = format!("what moderators decide is forgotten when the process ends: {reason}");
+            tell(telemetry, DirectoryState::StateReadOnly, None, detail);
+        }
+    }
+
     /// Follows changes that other processes make; a directory that cannot be read keeps its last snapshot.
     pub(super) fn directory_refresh(&self, telemetry: Telemetry) -> impl Future<Output = ()> + Send + use<> {
         let directory = Arc::clone(&self.directory);
         async move {
-            let accounts = |directory: &Directory| directory.snapshot().accounts().len();
-            let tell = |state, detail: String, directory: &Directory| {
-                let accounts = accounts(directory);
-                telemetry.emit(&Event::Directory(DirectoryEvent { state, accounts, detail }));
-            };
-            let access = match directory.access() {
-                Access::ReadWrite => String::new(),
-                Access::ReadOnly { reason } => format!("read only: {reason}"),
-            };
-            tell(DirectoryState::Loaded, access, &directory);
+            let tell = |state, detail| tell(&telemetry, state, Some(accounts(&directory)), detail);
             let mut ticks = tokio::time::interval(REFRESH);
             let mut stale = false;
             loop {
                 ticks.tick().await;
                 match directory.refresh().await {
-                    Ok(Refresh::Refreshed) => tell(DirectoryState::Refreshed, String::new(), &directory),
-                    Ok(Refresh::Unchanged) if stale => tell(DirectoryState::Refreshed, String::new(), &directory),
+                    Ok(Refresh::Refreshed) => tell(DirectoryState::Refreshed, String::new()),
+                    Ok(Refresh::Unchanged) if stale => tell(DirectoryState::Refreshed, String::new()),
                     Ok(Refresh::Unchanged) => {}
                     Err(error) if !stale => {
                         stale = true;
-                        tell(DirectoryState::Stale, error.to_string(), &directory);
+                        tell(DirectoryState::Stale, error.to_string());
                         continue;
                     }
                     Err(_) => continue,
@@ -113,16 +118,21 @@ impl Stores {
                     Keep::Lift { room, jid, restriction } => state.lift(&room, jid.as_deref(), restriction).await,
                 };
                 if let Err(error) = kept {
-                    telemetry.emit(&Event::Directory(DirectoryEvent {
-                        state: DirectoryState::WriteFailed,
-                        accounts: 0,
-                        detail: format!("a restriction was not kept: {error}"),
-                    }));
+                    let detail = format!("a restriction was not kept: {error}");
+                    tell(&telemetry, DirectoryState::WriteFailed, None, detail);
                 }
             }
         });
         sender
     }
+}
+
+fn accounts(directory: &Directory) -> usize {
+    directory.snapshot().accounts().len()
+}
+
+fn tell(telemetry: &Telemetry, state: DirectoryState, accounts: Option<usize>, detail: String) {
+    telemetry.emit(&Event::Directory(DirectoryEvent { state, accounts, detail }));
 }
 
 /// Both generations of a key, the present first.

@@ -1,6 +1,7 @@
 //! The SIP thread: it owns the edge, and carries messages between sockets, streams, the focus and the directory.
 
 mod meetings;
+mod report;
 mod streams;
 
 use std::cell::RefCell;
@@ -12,11 +13,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use bytes::Bytes;
 use cusax_directory::Directory;
-use cusax_edge::config::Config as EdgeConfig;
+use cusax_edge::config::{Config as EdgeConfig, Zone};
 use cusax_edge::{Edge, Output};
 use cusax_event::Event;
 use cusax_event::service::{Lifecycle, Stage};
-use cusax_event::sip::DropReason;
+use cusax_event::sip::{DropReason, Leg};
 use cusax_event::xmpp::{DropReason as XmppDropReason, Dropped as XmppDropped};
 use cusax_net::clock;
 use cusax_net::udp::{AsyncSocket, BATCH, Options, RecvBatch, SendBatch, Socket};
@@ -25,6 +26,7 @@ use cusax_telemetry::Telemetry;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::component::{Heard, Link};
+use super::http::Health;
 use super::media::Media;
 use super::seeds;
 use super::stores::{Keep, Restricted, Stores};
@@ -44,6 +46,7 @@ pub(super) struct Parts<'a> {
     pub(super) edge: EdgeConfig,
     pub(super) stores: &'a Stores,
     pub(super) telemetry: Telemetry,
+    pub(super) health: Arc<Health>,
     pub(super) component: Link,
     pub(super) media: Option<Media>,
     /// Who may not do what in which room, as it was kept.
@@ -78,7 +81,12 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
             };
             sockets.push((id, Socket::bind(listener.address, options).with_context(advice)?));
         } else {
-            tcp.push((id, listener.address));
+            let leg = match listener.zone {
+                Zone::Access => Leg::Client,
+                Zone::Core => Leg::Upstream,
+                Zone::Peer => Leg::Peer,
+            };
+            tcp.push(streams::Listening { id, address: listener.address, leg });
         }
     }
     let streams = streams::Wiring::new(tcp, &parts.config.sip.limits);
@@ -88,10 +96,12 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
         directory: Arc::clone(&parts.stores.directory),
         domain: parts.config.service.domain.to_string(),
         telemetry: parts.telemetry,
+        health: parts.health,
         sockets: Vec::new(),
         streams: streams.sender(),
         component: parts.component.send,
         meetings,
+        forwarded: 0,
     };
     let heard = parts.component.heard;
     let (stop, stopped) = oneshot::channel();
@@ -120,10 +130,13 @@ struct Core {
     directory: Arc<Directory>,
     domain: String,
     telemetry: Telemetry,
+    health: Arc<Health>,
     sockets: Vec<(ListenerId, Arc<AsyncSocket>, SendBatch)>,
     streams: mpsc::Sender<streams::Order>,
     component: mpsc::Sender<cusax_xmpp::Element>,
     meetings: Option<Meetings>,
+    /// Requests that were sent on since this was last set to 0.
+    forwarded: u32,
 }
 
 type Shared = Rc<RefCell<Core>>;
@@ -165,6 +178,7 @@ async fn run(
     };
     tokio::task::spawn_local(streams.run(Rc::clone(&core), Rc::clone(&rearm)));
     tokio::task::spawn_local(keep_time(Rc::clone(&core), Rc::clone(&rearm)));
+    tokio::task::spawn_local(report::tell(Rc::clone(&core)));
     let _ = ready.send(Ok(()));
     tokio::task::spawn_local(meetings::listen(Rc::clone(&core), Rc::clone(&rearm)));
     let rooms = async {
@@ -210,7 +224,7 @@ async fn read_socket(listener: ListenerId, socket: Arc<AsyncSocket>, core: Share
                     core.edge.handle_message(Bytes::copy_from_slice(datagram.bytes), flow, now);
                 }
             }
-            core.settle(now);
+            core.settle_received(now);
         }
         rearm.notify_one();
     }
@@ -284,7 +298,13 @@ impl Core {
                     self.edge.handle_accounts(query, caller, callee, now);
                 }
                 Output::Headline(headline) => self.say(super::headline::stanza(&headline)),
-                Output::Event(event) => self.telemetry.emit(&event),
+                Output::Event(event) => {
+                    if let Event::SipUpstreamChanged(changed) = &event {
+                        self.health.core_is(changed);
+                    }
+                    self.forwarded += u32::from(report::is_forwarded(&event));
+                    self.telemetry.emit(&event);
+                }
             }
         }
     }

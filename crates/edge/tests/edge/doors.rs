@@ -257,6 +257,7 @@ fn what_a_datagram_brings_along_is_no_message_on_a_stream() {
     let bye = String::from_utf8(draft.bytes().to_vec()).unwrap().replace("Content-Length: 0\r\n\r\n", "\r\n");
     world.receive(ALICE, format!("{bye}{inner}"));
     let sent = world.sent_to(CORE);
+    assert_eq!(sent.len(), 1);
     for sent in &sent {
         let bytes = sent.message.bytes();
         assert_eq!(cusax_sip::framing::frame(bytes), cusax_sip::framing::Frame::Message(bytes.len()));
@@ -278,4 +279,13 @@ fn a_name_in_latin_1_does_not_lose_the_call() {
     let credentials = world.credentials(&challenged, "alice", &draft);
     world.receive(ALICE, latin(&draft.next().header(&credentials).bytes()));
     assert!(holds(world.one_to(CORE).message.bytes()));
+}
+
+#[test]
+fn transactions_are_counted_by_role_and_kind() {
+    let mut world = World::new();
+    world.at_core(Draft::invite("sip:bob@example.com"));
+    let [servers, clients] = world.edge.transactions();
+    assert_eq!((servers, clients), ([1, 0], [1, 0]));
+    world.ends_empty();
 }

@@ -316,6 +316,7 @@ impl World {
     pub(crate) fn ends_empty(mut self) {
         self.pass(Duration::from_secs(600));
         assert_eq!(self.edge.counts(), [0; 4]);
+        assert_eq!(self.edge.transactions(), [[0; 2]; 2]);
         // Only the next probe is due.
         let due = self.edge.poll_timeout();
         assert!(due.is_none_or(|due| due > self.now), "{due:?}");

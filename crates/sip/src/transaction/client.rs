@@ -80,6 +80,7 @@ impl Layer {
         let (request, state) = (Bytes::new(), State::Idle);
         let client = Client { generation, owner, method, state, flow, request, ack: None, interval: T1, cancel: None };
         let slot = u32::try_from(self.clients.insert(client)).ok()?;
+        self.invites.0 += usize::from(method == Method::Invite);
         let id = ClientId { slot, generation };
         Some((id, self.secret.branch(id, decided)))
     }
@@ -250,7 +251,9 @@ impl Layer {
 
     pub(super) fn remove_client(&mut self, id: ClientId) -> Option<Client> {
         self.client(id)?;
-        Some(self.clients.remove(id.slot as usize))
+        let client = self.clients.remove(id.slot as usize);
+        self.invites.0 -= usize::from(client.method == Method::Invite);
+        Some(client)
     }
 }
 

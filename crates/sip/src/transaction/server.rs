@@ -79,6 +79,7 @@ impl Layer {
         let (state, source) = (State::Pending, flow);
         let server = Server { generation, key, invite, state, reply, source, response: None, interval: T1, owner: 0 };
         let Ok(slot) = u32::try_from(self.servers.insert(server)) else { return };
+        self.invites.1 += usize::from(invite);
         self.index.insert(key, slot);
         let cancels = (method == Method::Cancel)
             .then(|| self.secret.server_key(&message, Method::Invite.as_str()))
@@ -196,6 +197,7 @@ impl Layer {
     fn remove_server(&mut self, id: ServerId) {
         if self.server(id).is_some() {
             let server = self.servers.remove(id.slot as usize);
+            self.invites.1 -= usize::from(server.invite);
             self.index.remove(&server.key);
         }
     }

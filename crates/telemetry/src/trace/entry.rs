@@ -224,8 +224,10 @@ impl Entry {
             Event::SipDropped(_) | Event::SipTransaction(_) | Event::SipUpstream(_) | Event::XmppLink(_) => {
                 return None;
             }
+            Event::SipUpstreamProbed(_) | Event::SipUpstreamChanged(_) => return None,
+            Event::SipConnection(_) | Event::SipForwarded(_) | Event::SipReport(_) => return None,
             Event::XmppDropped(_) | Event::RtpDropped(_) | Event::MixerReport(_) => return None,
-            Event::Directory(_) | Event::Lifecycle(_) => return None,
+            Event::Directory(_) | Event::HttpDropped(_) | Event::Lifecycle(_) => return None,
         };
         (!made.keys().is_empty()).then_some(made)
     }

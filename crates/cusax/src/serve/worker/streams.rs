@@ -7,15 +7,18 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use cusax_event::sip::DropReason;
+use cusax_event::Event;
+use cusax_event::sip::{Connection, ConnectionResult, DropReason, Dropped, Leg};
 use cusax_net::clock;
 use cusax_net::stream::{CloseReason, Frame, Limits, ListenerId as NetListener, StreamEvent, Streams};
 use cusax_sip::framing;
 use cusax_sip::{ConnectionId, Flow, ListenerId, Transport};
+use cusax_telemetry::Telemetry;
 use tokio::sync::{Notify, mpsc};
 
 use super::Shared;
 use crate::config::sip::Limits as LimitsSection;
+use crate::serve::complaint::Complaint;
 
 /// Messages that wait to be written.
 const WAITING: usize = 4_096;
@@ -27,16 +30,25 @@ pub(super) struct Order {
     pub(super) bytes: Bytes,
 }
 
+/// A listener of ours for streams.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listening {
+    pub(super) id: ListenerId,
+    pub(super) address: SocketAddr,
+    /// Whom it is for.
+    pub(super) leg: Leg,
+}
+
 /// What is known before the thread runs.
 pub(super) struct Wiring {
-    listeners: Vec<(ListenerId, SocketAddr)>,
+    listeners: Vec<Listening>,
     limits: Limits,
     orders: mpsc::Receiver<Order>,
     sender: mpsc::Sender<Order>,
 }
 
 impl Wiring {
-    pub(super) fn new(listeners: Vec<(ListenerId, SocketAddr)>, section: &LimitsSection) -> Self {
+    pub(super) fn new(listeners: Vec<Listening>, section: &LimitsSection) -> Self {
         let (sender, orders) = mpsc::channel(WAITING);
         let size = |value: std::num::NonZeroU32| usize::try_from(value.get()).unwrap_or(usize::MAX);
         let limits = Limits {
@@ -55,27 +67,38 @@ impl Wiring {
     /// Listens; to be called in the thread's runtime.
     pub(super) fn open(self) -> anyhow::Result<Connections> {
         let mut streams = Streams::new(frame, self.limits);
-        let mut listeners = HashMap::new();
-        for (id, address) in self.listeners {
-            let (listener, _) = streams.listen(address).with_context(|| {
+        for Listening { address, .. } in &self.listeners {
+            streams.listen(*address).with_context(|| {
                 format!("cannot listen for SIP on tcp {address} (another process may: look with `ss -ltnp`)")
             })?;
-            listeners.insert(listener.index(), id);
         }
-        let (open, reached) = (HashMap::new(), HashMap::new());
-        Ok(Connections { streams, listeners, open, reached, orders: self.orders })
+        let (open, reached, unaccepted) = (HashMap::new(), HashMap::new(), Complaint::default());
+        Ok(Connections { streams, listeners: self.listeners, open, reached, orders: self.orders, unaccepted })
     }
 }
 
 /// All connections of the thread.
 pub(super) struct Connections {
     streams: Streams,
-    listeners: HashMap<usize, ListenerId>,
-    /// Listener and other end of each connection.
-    open: HashMap<u64, (ListenerId, SocketAddr)>,
+    /// In the order in which they were opened, which is that of their ids.
+    listeners: Vec<Listening>,
+    /// Each connection that is there or being made.
+    open: HashMap<u64, Open>,
     /// The connection that reaches a place from a listener, the newest of several.
     reached: HashMap<(ListenerId, SocketAddr), u64>,
     orders: mpsc::Receiver<Order>,
+    /// Connections that could not be accepted.
+    unaccepted: Complaint,
+}
+
+/// A connection.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    /// The listener that accepted it, or that it was made for.
+    listener: ListenerId,
+    remote: SocketAddr,
+    /// False while it is being made.
+    established: bool,
 }
 
 impl Connections {
@@ -85,7 +108,7 @@ impl Connections {
                 event = self.streams.next() => {
                     let now = clock::now();
                     self.heard(event, &core, now);
-                    core.borrow_mut().settle(now);
+                    core.borrow_mut().settle_received(now);
                 }
                 order = self.orders.recv() => {
                     let Some(order) = order else { return };
@@ -102,12 +125,16 @@ impl Connections {
         let mut core = core.borrow_mut();
         match event {
             StreamEvent::Opened { connection, peer, listener, .. } => {
-                let listener =
-                    listener.and_then(|listener: NetListener| self.listeners.get(&listener.index()).copied());
-                if let Some(listener) = listener {
-                    self.note(connection.get(), listener, peer);
+                let result = if listener.is_some() { ConnectionResult::Accepted } else { ConnectionResult::Connected };
+                if let Some(Listening { id, .. }) = listener.and_then(|listener| self.listening(listener)) {
+                    self.note(connection.get(), Open { listener: id, remote: peer, established: true });
+                } else if let Some(open) = self.open.get_mut(&connection.get()) {
+                    open.established = true;
                 }
                 core.edge.handle_opened(ConnectionId(connection.get()));
+                if let Some(flow) = self.flow(connection.get()) {
+                    self.tell(&core.telemetry, &flow, result);
+                }
             }
             StreamEvent::Message { connection, bytes } => {
                 if let Some(flow) = self.flow(connection.get()) {
@@ -117,7 +144,9 @@ impl Connections {
             StreamEvent::Closed { connection, reason } => {
                 core.edge.handle_closed(ConnectionId(connection.get()));
                 let Some(flow) = self.flow(connection.get()) else { return };
-                self.forget(connection.get());
+                let established = self.forget(connection.get()).is_some_and(|open| open.established);
+                let result = if established { ConnectionResult::Closed } else { ConnectionResult::Failed };
+                self.tell(&core.telemetry, &flow, result);
                 match reason {
                     CloseReason::MessageTime => {
                         core.edge.handle_dropped(DropReason::Deadline, &flow, "half a message, and no more came");
@@ -139,23 +168,41 @@ impl Connections {
                 core.edge.handle_unreachable(&flow, now);
             }
             StreamEvent::Refused { listener, peer, .. } => {
-                let flow = self.listeners.get(&listener.index()).map(|listener| Flow {
-                    listener: *listener,
+                let flow = self.listening(listener).map(|listening| Flow {
+                    listener: listening.id,
                     transport: Transport::Tcp,
                     remote: peer,
                     connection: None,
                 });
                 if let Some(flow) = flow {
+                    self.tell(&core.telemetry, &flow, ConnectionResult::Refused);
                     core.edge.handle_dropped(DropReason::Overload, &flow, "too many connections");
                 }
             }
-            StreamEvent::AcceptFailed { .. } => {}
+            StreamEvent::AcceptFailed { error, .. } => {
+                let reason = DropReason::AcceptFailed;
+                let detail = "a connection could not be accepted";
+                let dropped = Dropped { reason, transport: Transport::Tcp, remote: None, detail };
+                core.telemetry.emit(&Event::SipDropped(dropped));
+                let detail = || format!("SIP connections cannot be accepted: {error}");
+                self.unaccepted.say(&core.telemetry, detail, now);
+            }
         }
     }
 
     fn flow(&self, connection: u64) -> Option<Flow> {
-        let (listener, remote) = *self.open.get(&connection)?;
+        let Open { listener, remote, .. } = *self.open.get(&connection)?;
         Some(Flow { listener, transport: Transport::Tcp, remote, connection: Some(ConnectionId(connection)) })
+    }
+
+    fn listening(&self, listener: NetListener) -> Option<Listening> {
+        self.listeners.get(listener.index()).copied()
+    }
+
+    fn tell(&self, telemetry: &Telemetry, flow: &Flow, result: ConnectionResult) {
+        let Some(listening) = self.listeners.iter().find(|listening| listening.id == flow.listener) else { return };
+        let (leg, remote) = (listening.leg, flow.remote);
+        telemetry.emit(&Event::SipConnection(Connection { leg, transport: Transport::Tcp, result, remote }));
     }
 
     /// Writes on the flow's connection, or on one to the same place, or on a new one (RFC 3261 §18.1.1, RFC 5923).
@@ -177,21 +224,22 @@ impl Connections {
 
     fn connect(&mut self, flow: Flow) -> Option<cusax_net::stream::ConnectionId> {
         let connection = self.streams.connect(flow.remote).ok()?;
-        self.note(connection.get(), flow.listener, flow.remote);
+        self.note(connection.get(), Open { listener: flow.listener, remote: flow.remote, established: false });
         Some(connection)
     }
 
-    fn note(&mut self, connection: u64, listener: ListenerId, remote: SocketAddr) {
-        self.open.insert(connection, (listener, remote));
-        self.reached.insert((listener, remote), connection);
+    fn note(&mut self, connection: u64, open: Open) {
+        self.open.insert(connection, open);
+        self.reached.insert((open.listener, open.remote), connection);
     }
 
-    fn forget(&mut self, connection: u64) {
-        if let Some(place) = self.open.remove(&connection)
-            && self.reached.get(&place) == Some(&connection)
-        {
+    fn forget(&mut self, connection: u64) -> Option<Open> {
+        let open = self.open.remove(&connection)?;
+        let place = (open.listener, open.remote);
+        if self.reached.get(&place) == Some(&connection) {
             self.reached.remove(&place);
         }
+        Some(open)
     }
 }
 
