@@ -14,6 +14,7 @@ pub mod digest;
 mod edit;
 pub mod flow;
 pub mod framing;
+pub mod location;
 pub mod message;
 pub mod method;
 mod name;
