@@ -13,6 +13,7 @@ mod charge;
 pub mod config;
 mod cue;
 mod identity;
+mod locate;
 mod privacy;
 mod request;
 mod response;
@@ -37,12 +38,14 @@ use cusax_sip::{ConnectionId, Edit, Flow, Message, Name, Transmit};
 pub use account::{Account, AccountKey};
 pub use config::{Config, FOCUS};
 pub use cusax_sip::proxy::ContextId;
+pub use locate::LocateId;
 
 use auth::Auth;
 use config::{CUE, Zone};
 use cue::VirtualUas;
+use locate::Lookups;
 use request::Request;
-use route::Origin;
+use route::{Origin, Target, Way};
 use upstream::{Told, Upstreams};
 
 /// A message to the caller about charges, for his JID.
@@ -85,6 +88,15 @@ pub enum Output {
         /// The callee's.
         callee: Option<AccountKey>,
     },
+    /// A next hop to locate (RFC 3263); what comes of it goes to [`Edge::handle_located`].
+    Locate {
+        /// What waits.
+        query: LocateId,
+        /// The next hop.
+        target: cusax_sip::location::Target,
+        /// The transports that can be spoken, the most liked first.
+        spoken: Vec<cusax_sip::Transport>,
+    },
     /// A message to the caller over XMPP.
     Headline(Headline),
     /// Something happened.
@@ -98,6 +110,7 @@ pub struct Edge {
     auth: Auth,
     cue: VirtualUas,
     upstreams: Upstreams,
+    lookups: Lookups,
     requests: HashMap<ContextId, Request>,
     connections: HashSet<ConnectionId>,
     outputs: VecDeque<Output>,
@@ -116,6 +129,7 @@ impl Edge {
             auth: Auth::new(seed[2]),
             cue: VirtualUas::new([seed[3], seed[2]], config.transactions, contact, config.domain.clone()),
             upstreams: Upstreams::new(&config, [seed[1], seed[3]], now),
+            lookups: Lookups::default(),
             requests: HashMap::new(),
             connections: HashSet::new(),
             outputs: VecDeque::new(),
@@ -310,9 +324,15 @@ impl Edge {
             Ok((self.config.target(message, origin, &route, None, self.upstreams.flows().next())?, route.own, within))
         });
         // One that is of no call through us goes nowhere, whoever sends it.
-        let Some((target, own, true)) = found.ok() else {
-            return self.drop(DropReason::Flow, &flow, "ACK has no route");
-        };
+        match found {
+            Ok((Way::To(target), own, true)) => self.pass_ack(message, flow, &target, own, now),
+            Ok((Way::Locate(name), own, true)) => self.locate_for_ack(Arc::clone(message), flow, own, name),
+            Ok((_, _, false)) | Err(_) => self.drop(DropReason::Flow, &flow, "ACK has no route"),
+        }
+    }
+
+    fn pass_ack(&mut self, message: &Arc<Message>, flow: Flow, target: &Target, own: usize, now: Instant) {
+        let origin = self.origin_of(&flow);
         let mut edit = Edit::new(Arc::clone(message));
         edit.pop(Name::Route, own);
         let correlation = self.correlation(message);

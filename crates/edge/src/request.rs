@@ -15,8 +15,11 @@ use cusax_sip::{Compose, Edit, Flow, Message, Method, Name, Scheme, Transport};
 use crate::account::{Account, AccountKey};
 use crate::auth::{self, Auth, Checked};
 use crate::config::{Action, FOCUS, Zone};
-use crate::route::{self, NoRoute, Origin, Route, Target};
+use crate::route::{self, NoRoute, Origin, Route, Target, Way};
 use crate::{Edge, Output, cue, identity, session, story};
+
+/// The largest request that goes by UDP where the path's MTU is not known (RFC 3261 §18.1.1), in bytes.
+const MAX_DATAGRAM: usize = 1_300;
 
 /// A request on its way, and later what its responses need to know of it.
 pub(crate) struct Request {
@@ -211,23 +214,53 @@ impl Edge {
         self.dispatch(id, request, now);
     }
 
-    fn dispatch(&mut self, id: ContextId, mut request: Request, now: Instant) {
+    fn dispatch(&mut self, id: ContextId, request: Request, now: Instant) {
         let dial_in = request.number.e164.as_ref().and_then(|number| self.config.dial_in.get(number));
-        let sos = request.is_emergency() && request.origin == Origin::Access;
         let first = self.upstreams.flows().next();
-        let target = if sos {
+        let way = if request.is_emergency() && request.origin == Origin::Access {
             // Never to the host that it names, nor by a route that it brings.
-            self.config.to_core(&request.message, &Route::default(), first)
+            self.config.to_core(&request.message, &Route::default(), first).map(Way::To)
         } else {
             self.config.target(&request.message, request.origin, &request.route, dial_in.map(String::as_str), first)
         };
-        let mut target = match target {
-            Ok(target) => target,
+        match way {
+            Ok(Way::To(target)) => self.dispatch_to(id, request, Ok(vec![target]), now),
+            Ok(Way::Locate(name)) => self.locate(id, request, name, now),
+            Err(none) => self.dispatch_to(id, request, Err(none), now),
+        }
+    }
+
+    /// Sends a request to the first of its targets; the others are tried where that fails.
+    pub(crate) fn dispatch_to(
+        &mut self,
+        id: ContextId,
+        mut request: Request,
+        targets: Result<Vec<Target>, NoRoute>,
+        now: Instant,
+    ) {
+        let sos = request.is_emergency() && request.origin == Origin::Access;
+        let (mut target, others) = match targets.map(|mut targets| {
+            let others = targets.split_off(targets.len().min(1));
+            (targets.pop(), others)
+        }) {
+            Ok((Some(target), others)) => (target, others),
+            Ok((None, _)) => {
+                self.requests.insert(id, request);
+                return self.refuse(id, 502, "Next hop has no address", &[], now);
+            }
             Err(NoRoute { status, reason }) => {
                 self.requests.insert(id, request);
                 return self.refuse(id, status, reason, &[], now);
             }
         };
+        let sips = request.message.request_uri().is_some_and(|uri| uri.scheme == Scheme::Sips);
+        let secure = matches!(target.flow.transport, Transport::Tls | Transport::Wss | Transport::Internal);
+        if sips && !secure {
+            // RFC 5630 §3.1: every hop by TLS, or none.
+            let warning = format!("380 {} \"SIPS Not Allowed\"", self.config.domain);
+            self.requests.insert(id, request);
+            return self.refuse(id, 480, "No secure way to the next hop", &[("Warning", &warning)], now);
+        }
         if target.flow.connection.is_some_and(|connection| !self.connections.contains(&connection)) {
             self.requests.insert(id, request);
             return self.refuse(id, 430, "Flow Failed", &[], now);
@@ -259,7 +292,7 @@ impl Edge {
         request.upstream = self.config.core_target(target.flow.remote).map(|core| Arc::clone(&core.name));
         request.forwarded = true;
         request.to_focus = target.flow.listener == FOCUS;
-        self.forward(id, &request, &target, edit, now);
+        self.forward(id, &request, &target, &others, edit, now);
         self.requests.insert(id, request);
     }
 
@@ -279,19 +312,39 @@ impl Edge {
     }
 
     /// Sends a request on, and says where else it may go if nobody is there.
-    fn forward(&mut self, id: ContextId, request: &Request, target: &Target, edit: Edit, now: Instant) {
+    fn forward(
+        &mut self,
+        id: ContextId,
+        request: &Request,
+        target: &Target,
+        others: &[Target],
+        edit: Edit,
+        now: Instant,
+    ) {
         let hop = |target: &Target, mut edit: Edit| {
             self.record(request, target, &mut edit);
             let sent_by = self.sent_by(&target.flow, request.origin);
             Hop { flow: target.flow, edit, sent_by, minor: false }
         };
-        let mut alternates = Vec::new();
+        let mut ways = vec![target.clone()];
+        ways.extend_from_slice(others);
         if target.zone == Some(Zone::Core) && request.message.to_tag().is_empty() {
-            let others = self.upstreams.flows().filter(|flow| *flow != target.flow).map(Target::core);
-            alternates.extend(others.map(|other| hop(&other, edit.clone())));
+            ways.extend(self.upstreams.flows().filter(|flow| *flow != target.flow).map(Target::core));
         }
-        let first = hop(target, edit);
-        for alternate in alternates {
+        let mut hops = Vec::with_capacity(ways.len());
+        for way in &ways {
+            let hop_there = hop(way, edit.clone());
+            // RFC 3261 §18.1.1: what is too large for UDP goes by a transport that does not lose pieces, if the next hop
+            // takes it there.
+            let large = way.located && way.flow.transport == Transport::Udp && hop_there.length() > MAX_DATAGRAM;
+            if large && let Some(stream) = self.config.by_stream(way) {
+                hops.push(hop(&stream, edit.clone()));
+            }
+            hops.push(hop_there);
+        }
+        let mut hops = hops.into_iter();
+        let Some(first) = hops.next() else { return };
+        for alternate in hops {
             self.proxy.add_alternate(id, alternate);
         }
         self.proxy.forward(id, first, now);

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use cusax_sip::location::Target as Name3263;
 use cusax_sip::{Address, Flow, Message, Method, Name, Scheme, Transport, Uri};
 
 use crate::config::{CUE, Config, FOCUS, Zone};
@@ -49,12 +50,22 @@ pub(crate) struct Target {
     pub(crate) uri: Option<String>,
     /// The account whose flow it is.
     pub(crate) account: Option<i64>,
+    /// True where it was found by its address, so that another way to it may do; a token's flow is the only one.
+    pub(crate) located: bool,
+}
+
+/// What is known of a next hop.
+pub(crate) enum Way {
+    /// Where it is.
+    To(Target),
+    /// What DNS has to say first.
+    Locate(Name3263),
 }
 
 impl Target {
     /// A core target.
     pub(crate) const fn core(flow: Flow) -> Self {
-        Self { flow, zone: Some(Zone::Core), uri: None, account: None }
+        Self { flow, zone: Some(Zone::Core), uri: None, account: None, located: true }
     }
 }
 
@@ -67,7 +78,7 @@ pub(crate) struct NoRoute {
     pub(crate) reason: &'static str,
 }
 
-const fn no_route(status: u16, reason: &'static str) -> NoRoute {
+pub(crate) const fn no_route(status: u16, reason: &'static str) -> NoRoute {
     NoRoute { status, reason }
 }
 
@@ -118,7 +129,7 @@ impl Config {
         route: &Route,
         dial_in: Option<&str>,
         first: Option<Flow>,
-    ) -> Result<Target, NoRoute> {
+    ) -> Result<Way, NoRoute> {
         let uri = message.request_uri().ok_or(no_route(400, "Malformed Request-URI"))?;
         let inside = |listener| Flow {
             listener,
@@ -126,7 +137,8 @@ impl Config {
             remote: SocketAddr::from(([0, 0, 0, 0], 0)),
             connection: None,
         };
-        let here = |listener, uri| Target { flow: inside(listener), zone: None, uri, account: None };
+        let here =
+            |listener, uri| Way::To(Target { flow: inside(listener), zone: None, uri, account: None, located: false });
         if origin != Origin::Inside {
             if self.is_conference(uri.host) {
                 return Ok(here(FOCUS, None));
@@ -139,15 +151,15 @@ impl Config {
             }
         }
         match origin {
-            Origin::Access | Origin::Peer { .. } => self.to_core(message, route, first),
+            Origin::Access | Origin::Peer { .. } => self.to_core(message, route, first).map(Way::To),
             Origin::Core | Origin::Inside => match (&route.token, &route.next) {
-                (Some(token), _) => self.to_flow(*token),
+                (Some(token), _) => self.to_flow(*token).map(Way::To),
                 (None, Some(next)) => {
                     let next = Uri::parse(next).ok_or(no_route(400, "Malformed Route"))?;
                     self.to_uri(&next)
                 }
                 (None, None) if self.is_own_domain(uri.host) || self.is_us(&uri) => match origin {
-                    Origin::Inside => self.to_core(message, route, first),
+                    Origin::Inside => self.to_core(message, route, first).map(Way::To),
                     Origin::Access | Origin::Core | Origin::Peer { .. } => Err(no_route(404, "No flow to this user")),
                 },
                 (None, None) => self.to_uri(&uri),
@@ -178,35 +190,40 @@ impl Config {
         }
     }
 
+    /// The same next hop by TCP, where we have a listener for it.
+    pub(crate) fn by_stream(&self, target: &Target) -> Option<Target> {
+        let (listener, _) = self.listener_for(target.zone?, Transport::Tcp, target.flow.remote.ip())?;
+        let flow = Flow { listener, transport: Transport::Tcp, ..target.flow };
+        Some(Target { flow, ..target.clone() })
+    }
+
     fn to_flow(&self, token: Token) -> Result<Target, NoRoute> {
         let listener = self.listener(token.flow.listener).ok_or(no_route(430, "Flow Failed"))?;
-        Ok(Target { flow: token.flow, zone: Some(listener.zone), uri: None, account: token.account })
+        let (zone, account) = (Some(listener.zone), token.account);
+        Ok(Target { flow: token.flow, zone, uri: None, account, located: false })
     }
 
-    /// A next hop by its address; a core target is reached through the core listener, anything else as a peer.
-    fn to_uri(&self, uri: &Uri<'_>) -> Result<Target, NoRoute> {
-        if !matches!(uri.scheme, Scheme::Sip) {
+    /// A next hop by its URI.
+    fn to_uri(&self, uri: &Uri<'_>) -> Result<Way, NoRoute> {
+        if !matches!(uri.scheme, Scheme::Sip | Scheme::Sips) {
             return Err(no_route(416, "Unsupported URI Scheme"));
         }
-        let Some(address) = address_of(uri) else {
-            return Err(no_route(502, "Next hop is not an address"));
-        };
-        let transport = match uri.params.find("transport") {
-            Some(transport) if transport.eq_ignore_ascii_case("tcp") => Transport::Tcp,
-            _ => Transport::Udp,
-        };
-        if let Some(target) = self.core_target(address) {
-            return self.to(Zone::Core, target.transport, target.address);
+        if let Some(target) = self.core_named(uri) {
+            return self.to(Zone::Core, target.transport, target.address).map(Way::To);
         }
-        self.to(Zone::Peer, transport, address).or_else(|_| self.to(Zone::Access, transport, address))
+        let name = Name3263::of(uri).ok_or(no_route(502, "No listener of the next hop's transport"))?;
+        match self.at_once(&name) {
+            Some(found) => found.map(Way::To),
+            None => Ok(Way::Locate(name)),
+        }
     }
 
-    fn to(&self, zone: Zone, transport: Transport, address: SocketAddr) -> Result<Target, NoRoute> {
+    pub(crate) fn to(&self, zone: Zone, transport: Transport, address: SocketAddr) -> Result<Target, NoRoute> {
         let (listener, _) = self
             .listener_for(zone, transport, address.ip())
             .ok_or(no_route(502, "No listener of the next hop's transport"))?;
         let flow = Flow { listener, transport, remote: address, connection: None };
-        Ok(Target { flow, zone: Some(zone), uri: None, account: None })
+        Ok(Target { flow, zone: Some(zone), uri: None, account: None, located: true })
     }
 
     /// Our URI on a listener, for Record-Route and Path; with a token where it must lead back through one flow.
@@ -242,8 +259,4 @@ impl Config {
 /// Methods whose first request may make a dialog, so that later ones must come back through us.
 pub(crate) const fn may_make_dialog(method: Method) -> bool {
     matches!(method, Method::Invite | Method::Subscribe | Method::Refer | Method::Notify)
-}
-
-fn address_of(uri: &Uri<'_>) -> Option<SocketAddr> {
-    Some(SocketAddr::new(uri.address()?, uri.port.unwrap_or(5060)))
 }

@@ -129,6 +129,14 @@ impl Edit {
         self.splices.push((span, text));
     }
 
+    /// How long the message is with all edits, in bytes.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        let grown: usize = self.splices.iter().map(|(_, text)| text.len()).sum();
+        let gone: usize = self.splices.iter().map(|(span, _)| span.len()).sum();
+        (self.message.bytes().len() + grown).saturating_sub(gone)
+    }
+
     fn insert(&mut self, at: usize, text: String) {
         self.splices.push((at..at, text));
     }

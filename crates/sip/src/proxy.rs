@@ -245,6 +245,16 @@ impl Proxy {
         self.layer.stateless_tag(request)
     }
 
+    /// Tells the sender of an INVITE that somebody works on it, before it is known where it goes.
+    pub fn trying(&mut self, id: ContextId, now: Instant) {
+        let Some(context) = self.context(id).filter(|context| context.invite && context.answered.is_none()) else {
+            return;
+        };
+        let trying = Compose::response(&context.request, 100, None, None).empty();
+        self.layer.respond(context.server, 100, trying, now);
+        self.drain(now);
+    }
+
     /// Sends the request along one branch (§16.6).
     pub fn forward(&mut self, id: ContextId, hop: Hop, now: Instant) {
         self.fork(id, vec![hop], now);

@@ -7,6 +7,7 @@ mod dialog;
 mod doors;
 mod draft;
 mod identity;
+mod location;
 mod proof;
 mod registration;
 mod session;

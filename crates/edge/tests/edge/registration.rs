@@ -125,6 +125,7 @@ fn an_account_without_a_key_for_the_algorithm_proves_nothing() {
             cusax_edge::Output::Accounts { query, .. } => Some(query),
             cusax_edge::Output::Transmit(_)
             | cusax_edge::Output::Focus { .. }
+            | cusax_edge::Output::Locate { .. }
             | cusax_edge::Output::Headline(_)
             | cusax_edge::Output::Event(_) => None,
         })

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cusax_edge::config::{Action, Caller, Config, CoreTarget, Forged, Keys, Listener, Numbers, Peer, Reach, Zone};
-use cusax_edge::{Account, AccountKey, Edge, FOCUS, Headline, Output};
+use cusax_edge::{Account, AccountKey, Edge, FOCUS, Headline, LocateId, Output};
 use cusax_event::Event;
 use cusax_event::sip::{Dropped, NumberClass};
 use cusax_numbering::Classifier;
 use cusax_sip::digest::{Algorithm, Challenge, Credentials, Qop, ha1};
+use cusax_sip::location::{self, LocateError, Place};
 use cusax_sip::{Compose, ConnectionId, Flow, ListenerId, Message, Name, Transport};
 
 use crate::draft::Draft;
@@ -58,6 +59,9 @@ pub(crate) struct World {
     /// What core targets answer to OPTIONS probes; silence where there is nothing.
     pub(crate) alive: BTreeMap<SocketAddr, u16>,
     pub(crate) probes: Vec<Sent>,
+    /// Where names lead; what is not here is not answered.
+    pub(crate) dns: BTreeMap<String, Result<Vec<Place>, LocateError>>,
+    pub(crate) asked: Vec<(LocateId, location::Target, Vec<Transport>)>,
     nonce_count: u32,
 }
 
@@ -151,7 +155,19 @@ impl World {
         let alive = config.core.iter().map(|core| (core.address, 200)).collect();
         let edge = Edge::new(config, [11, 12, 13, 14], UNIX, now);
         let (sent, focus, headlines, events) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { edge, now, sent, focus, headlines, events, alive, probes: Vec::new(), nonce_count: 0 }
+        Self {
+            edge,
+            now,
+            sent,
+            focus,
+            headlines,
+            events,
+            alive,
+            probes: Vec::new(),
+            dns: BTreeMap::new(),
+            asked: Vec::new(),
+            nonce_count: 0,
+        }
     }
 
     /// Bytes from an address, at the listener that is for it.
@@ -193,6 +209,13 @@ impl World {
                     let find = |key: Option<AccountKey>| key.as_ref().and_then(account);
                     self.edge.handle_accounts(query, find(caller), find(callee), self.now);
                 }
+                Output::Locate { query, target, spoken } => {
+                    let answer = self.dns.get(&target.host).cloned();
+                    self.asked.push((query, target, spoken));
+                    if let Some(answer) = answer {
+                        self.edge.handle_located(query, answer, self.now);
+                    }
+                }
                 Output::Headline(headline) => self.headlines.push(headline),
                 Output::Event(event) => self.events.push(event),
             }
@@ -222,6 +245,13 @@ impl World {
         let told = sent.iter().map(|sent| sent.message.first_line()).collect::<Vec<_>>().join(", ");
         assert_eq!(sent.len(), 1, "to {to}: {told}; dropped: {:?}", self.dropped());
         sent.remove(0)
+    }
+
+    /// The status of the one response that was sent to an address.
+    pub(crate) fn one_status(&mut self, to: &str) -> Option<u16> {
+        let sent = self.sent_to(to);
+        assert_eq!(sent.len(), 1);
+        sent[0].message.status()
     }
 
     /// The status that a request from an address is answered with at once.

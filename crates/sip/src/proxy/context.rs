@@ -29,6 +29,17 @@ pub struct Hop {
     pub minor: bool,
 }
 
+impl Hop {
+    /// How long the request is when it leaves, in bytes, with what the proxy itself adds.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.edit.length() + self.sent_by.len() + OWN_LINES
+    }
+}
+
+/// Our Via without sent-by, Max-Forwards, Max-Breadth and Content-Length at their longest.
+const OWN_LINES: usize = 160;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BranchState {
     Calling,
