@@ -102,20 +102,26 @@ fn an_account_that_no_phone_could_register_as_is_refused() {
 
 #[test]
 fn the_examples_in_the_help_do_what_they_say() {
-    for help in [&["account", "--help"][..], &["account", "add", "--help"]] {
+    let binaries = Path::new(env!("CARGO_BIN_EXE_cusax")).parent().unwrap();
+    for help in [&["account", "--help"][..], &["account", "add", "--help"], &["account", "import", "--help"]] {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("cusax.toml"), "").unwrap();
+        for (file, content) in
+            [("cusax.toml", ""), ("users.csv", "sip,password\nalice,a\n"), ("more.csv", "sip,password\nbob,b\n")]
+        {
+            std::fs::write(folder.path().join(file), content).unwrap();
+        }
         let page = text(&cusax(help, "", folder.path()).stdout);
         let examples = page.lines().filter_map(|line| line.strip_prefix("  ")?.split_once("cusax account "));
         let examples = examples.filter(|(before, _)| before.is_empty() || before.ends_with("| ")).collect::<Vec<_>>();
         assert!(examples.len() >= 3, "{page}");
         for (_, example) in examples {
-            let words = example.split("   ").next().unwrap().split_whitespace();
+            let example = example.split("   ").next().unwrap();
             let asks = example.starts_with("add") || example.starts_with("set-password");
-            let asks = (asks && !example.contains("--password-stdin")).then_some("--password-stdin");
-            let words = ["account"].into_iter().chain(words).chain(asks).collect::<Vec<_>>();
-            let output = cusax(&words, "s3cret\n", folder.path());
-            assert_eq!(output.status.code(), Some(0), "{words:?}: {}", text(&output.stderr));
+            let asks = if asks && !example.contains("--password-stdin") { "--password-stdin" } else { "" };
+            let mut shell = Command::new("/bin/sh");
+            shell.env("PATH", binaries).args(["-c", &format!("cusax account {example} {asks}")]);
+            let output = feed(shell.current_dir(folder.path()), "s3cret\n");
+            assert_eq!(output.status.code(), Some(0), "{example}: {}", text(&output.stderr));
         }
     }
 }
@@ -132,7 +138,7 @@ fn usage_errors_exit_with_2_and_help_shows_examples() {
     ] {
         assert_eq!(cusax(arguments, "", folder.path()).status.code(), Some(2), "{arguments:?}");
     }
-    for command in [&[][..], &["serve"], &["check"], &["account"], &["account", "add"], &["config"], &["trace"]] {
+    for command in [&[][..], &["serve"], &["check"], &["account"], &["account", "import"], &["config"], &["trace"]] {
         let output = cusax(&[command, &["--help"]].concat(), "", folder.path());
         assert_eq!(output.status.code(), Some(0), "{command:?}");
         assert!(text(&output.stdout).contains("Examples:\n  cusax "), "{command:?}");
@@ -194,7 +200,12 @@ fn json(arguments: &[&str], folder: &Path) -> serde_json::Value {
 }
 
 fn cusax(arguments: &[&str], input: &str, folder: &Path) -> std::process::Output {
-    let mut child = command(arguments, folder).stdin(Stdio::piped()).spawn().unwrap();
+    feed(&mut command(arguments, folder), input)
+}
+
+fn feed(command: &mut Command, input: &str) -> std::process::Output {
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
     // A command that reads no input may have ended already.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()

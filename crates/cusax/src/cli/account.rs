@@ -1,5 +1,8 @@
 //! `cusax account`.
 
+mod explain;
+mod import;
+
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
@@ -37,6 +40,12 @@ enum Command {
     SetPassword(SetPassword),
     /// Remove an account with its numbers and keys
     Remove(Named),
+    /// Make many accounts from a CSV file: all of them, or none
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::Import),
+    /// Say what an account is, who sees it, what it did last, and what to do about it
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(Named),
 }
 
 #[derive(Args)]
@@ -78,7 +87,7 @@ pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
         Ok(config) => config,
         Err(code) => return Ok(code),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let json = options.json;
     match options.command {
         Command::Add(add) => {
@@ -111,6 +120,8 @@ pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
             let removed = runtime.block_on(directory.remove(&key))?;
             print_one("removed", &removed, json)?;
         }
+        Command::Import(import) => return runtime.block_on(import::run(&import, &config, json)),
+        Command::Explain(named) => return runtime.block_on(explain::run(&named.key(&config)?, &config, json)),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -118,11 +129,7 @@ pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
 impl Add {
     fn account(self, config: &Config) -> anyhow::Result<NewAccount> {
         let (sip_user, sip_domain) = own_address(&self.address, config)?;
-        let jid = self.jid.as_deref().map(|jid| jid.strip_prefix("xmpp:").unwrap_or(jid));
-        let (xmpp_user, xmpp_domain) = match jid {
-            None => (sip_user, config.xmpp_domain().as_str()),
-            Some(jid) => jid.split_once('@').ok_or_else(|| anyhow!("JID: {jid:?} is not user@domain"))?,
-        };
+        let (xmpp_user, xmpp_domain) = jid(self.jid.as_deref(), sip_user, config)?;
         Ok(NewAccount {
             sip_user: sip_user.to_owned(),
             sip_domain: sip_domain.to_owned(),
@@ -150,6 +157,13 @@ fn own_address<'a>(address: &'a str, config: &'a Config) -> anyhow::Result<(&'a 
              goes with --jid"
         ),
     }
+}
+
+/// User and domain of a JID; where none is given, the same user in the XMPP domain.
+fn jid<'a>(given: Option<&'a str>, user: &'a str, config: &'a Config) -> anyhow::Result<(&'a str, &'a str)> {
+    let Some(given) = given else { return Ok((user, config.xmpp_domain().as_str())) };
+    let given = given.strip_prefix("xmpp:").unwrap_or(given);
+    given.split_once('@').ok_or_else(|| anyhow!("JID: {given:?} is not user@domain"))
 }
 
 impl Named {
@@ -236,6 +250,7 @@ Examples:
   cusax account list --json
   cusax account show +14045550100
   cusax account set-password alice
+  cusax account explain alice
   cusax account remove alice
 
 Each takes --config FILE; without one, the domain is \"localhost\" and the accounts are in ./cusax.db.";

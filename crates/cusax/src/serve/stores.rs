@@ -73,11 +73,12 @@ impl Stores {
         let accounts = Some(accounts(&self.directory));
         tell(telemetry, DirectoryState::Loaded, accounts, String::new());
         if let Access::ReadOnly { reason } = self.directory.access() {
-            let detail = format!("accounts can be read and not changed from here: {reason}");
+            let detail = format!("accounts are read only: {reason}");
             tell(telemetry, DirectoryState::ReadOnly, accounts, detail);
         }
         if let Access::ReadOnly { reason } = self.state.access() {
-            let detail = format!("what moderators decide is forgotten when the process ends: {reason}");
+            let detail =
+                format!("our state is read only, so what moderators decide is forgotten with the process: {reason}");
             tell(telemetry, DirectoryState::StateReadOnly, None, detail);
         }
     }

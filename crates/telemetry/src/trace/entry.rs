@@ -25,6 +25,12 @@ pub struct Record {
 }
 
 impl Record {
+    /// When it happened, as RFC 3339 in UTC with microseconds.
+    #[must_use]
+    pub fn time(&self) -> String {
+        timestamp::rfc3339(self.at)
+    }
+
     /// One line of JSON.
     #[must_use]
     pub fn json(&self) -> String {
@@ -296,6 +302,12 @@ impl Entry {
             leg: correlation.leg.map(|leg| leg.0),
             ssrc: correlation.ssrc,
         }
+    }
+
+    /// True where it names somebody (a SIP address, JID or number), however that is written.
+    #[must_use]
+    pub fn names(&self, who: &str) -> bool {
+        self.keys().contains(&(Key::Name, canonical(who)))
     }
 
     /// What this record can be found by, each once.

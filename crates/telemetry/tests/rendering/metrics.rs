@@ -157,8 +157,8 @@ fn open_connections_are_those_that_came_and_did_not_go() {
 #[test]
 fn each_request_that_was_sent_on_has_its_delay() {
     let telemetry = telemetry();
-    telemetry.emit(&Event::SipForwarded(Forwarded { requests: 3, delay: std::time::Duration::from_micros(80) }));
-    telemetry.emit(&Event::SipForwarded(Forwarded { requests: 1, delay: std::time::Duration::from_secs(1) }));
+    telemetry.emit(&Event::SipForwarded(Forwarded { requests: 3, delay: Duration::from_micros(80) }));
+    telemetry.emit(&Event::SipForwarded(Forwarded { requests: 1, delay: Duration::from_secs(1) }));
     let samples = samples(&telemetry);
     assert_eq!(samples[r#"cusax_sip_proxy_delay_seconds_bucket{le="0.00005"}"#], 0.0);
     assert_eq!(samples[r#"cusax_sip_proxy_delay_seconds_bucket{le="0.0001"}"#], 3.0);
@@ -204,8 +204,8 @@ fn ticks_keep_their_distribution() {
     let telemetry = telemetry();
     let mut ticks = TickTimes::default();
     // Late, and no overrun: how late is another histogram's business.
-    ticks.record(std::time::Duration::from_millis(4), std::time::Duration::from_millis(15));
-    ticks.record(std::time::Duration::from_millis(60), std::time::Duration::from_millis(40));
+    ticks.record(Duration::from_millis(4), Duration::from_millis(15));
+    ticks.record(Duration::from_millis(60), Duration::from_millis(40));
     telemetry.emit(&Event::MixerReport(Report { ticks, ..Report::default() }));
     let samples = samples(&telemetry);
     assert_eq!(samples[r#"cusax_mixer_tick_seconds_bucket{le="0.0025"}"#], 0.0);
