@@ -162,6 +162,13 @@ impl Edge {
         self.run_inside(now);
     }
 
+    /// Takes the core targets as they are found now; what is known of those that stay is kept.
+    pub fn handle_core(&mut self, core: Vec<config::CoreTarget>, now: Instant) {
+        self.config.core = core;
+        self.upstreams.follow(&self.config, now);
+        self.run_inside(now);
+    }
+
     /// Takes word of a new stream connection.
     pub fn handle_opened(&mut self, connection: ConnectionId) {
         self.connections.insert(connection);

@@ -292,7 +292,7 @@ impl Edge {
         request.upstream = self.config.core_target(target.flow.remote).map(|core| Arc::clone(&core.name));
         request.forwarded = true;
         request.to_focus = target.flow.listener == FOCUS;
-        self.forward(id, &request, &target, &others, edit, now);
+        self.forward(id, &request, &target, &others, &edit, now);
         self.requests.insert(id, request);
     }
 
@@ -318,7 +318,7 @@ impl Edge {
         request: &Request,
         target: &Target,
         others: &[Target],
-        edit: Edit,
+        edit: &Edit,
         now: Instant,
     ) {
         let hop = |target: &Target, mut edit: Edit| {
