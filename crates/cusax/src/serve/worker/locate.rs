@@ -106,10 +106,11 @@ async fn ask(resolver: &Resolver, question: &Question) -> Result<Records, Locate
 }
 
 /// What is not there is an answer; that nobody answers is none.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
 fn unanswered(error: ResolveError) -> LocateError {
-    match error {
-        ResolveError::Timeout(_) | ResolveError::Failed { .. } => LocateError::Unanswered,
-        // `ResolveError` may grow; what is new is no answer to go by.
-        _ => LocateError::NotFound,
+    if matches!(error, ResolveError::Invalid(_) | ResolveError::NotFound(_)) {
+        LocateError::NotFound
+    } else {
+        LocateError::Unanswered
     }
 }
