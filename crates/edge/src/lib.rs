@@ -33,7 +33,7 @@ use cusax_event::sip::{Direction, DropReason, Dropped, NumberClass};
 use cusax_event::{Event, SessionId};
 use cusax_sip::proxy::{self, Proxy};
 use cusax_sip::validate::request_defect;
-use cusax_sip::{ConnectionId, Edit, Flow, Message, Name, Transmit};
+use cusax_sip::{ConnectionId, Edit, Flow, Message, Name, Transmit, Transport, stun};
 
 pub use account::{Account, AccountKey};
 pub use config::{Config, FOCUS};
@@ -45,7 +45,7 @@ use config::{CUE, Zone};
 use cue::VirtualUas;
 use locate::Lookups;
 use request::Request;
-use route::{Origin, Target, Way};
+use route::{Origin, Route, Target, Way};
 use upstream::{Told, Upstreams};
 
 /// A message to the caller about charges, for his JID.
@@ -95,7 +95,7 @@ pub enum Output {
         /// The next hop.
         target: cusax_sip::location::Target,
         /// The transports that can be spoken, the most liked first.
-        spoken: Vec<cusax_sip::Transport>,
+        spoken: Vec<Transport>,
     },
     /// A message to the caller over XMPP.
     Headline(Headline),
@@ -145,7 +145,16 @@ impl Edge {
             // A keep-alive (RFC 5626 §4.4.1 over streams; NAT keep-alives of any content over UDP).
             return;
         }
-        match Message::parse(bytes) {
+        if flow.transport == Transport::Udp && stun::is_stun(&bytes) {
+            // A keep-alive as well (RFC 5626 §4.4.2), with an answer that shows the phone its address.
+            let asks = self.config.listener(flow.listener).is_some_and(|listener| listener.zone == Zone::Access);
+            match stun::answer(&bytes, flow.remote).filter(|_| asks) {
+                Some(answer) => self.outputs.push_back(Output::Transmit(Transmit { flow, bytes: answer.into() })),
+                None => self.drop(DropReason::Malformed, &flow, "no STUN binding request of a phone"),
+            }
+            return;
+        }
+        match Message::parse(bytes).map(|message| route::straighten(&self.config, message)) {
             // A response proves itself by the branch that it brings back, from wherever the request was sent to.
             Ok(message) if message.is_request() && !self.admits(&flow) => {
                 self.drop(DropReason::Acl, &flow, "not a configured source of this zone");
@@ -328,20 +337,21 @@ impl Edge {
         let origin = self.origin_of(&flow);
         let found = route::preprocess(&self.config, message, &flow).and_then(|route| {
             let within = route.dialog || origin != Origin::Access;
-            Ok((self.config.target(message, origin, &route, None, self.upstreams.flows().next())?, route.own, within))
+            let way = self.config.target(message, origin, &route, None, self.upstreams.flows().next())?;
+            Ok((way, route, within))
         });
         // One that is of no call through us goes nowhere, whoever sends it.
         match found {
-            Ok((Way::To(target), own, true)) => self.pass_ack(message, flow, &target, own, now),
-            Ok((Way::Locate(name), own, true)) => self.locate_for_ack(Arc::clone(message), flow, own, name),
+            Ok((Way::To(target), route, true)) => self.pass_ack(message, flow, &target, &route, now),
+            Ok((Way::Locate(name), route, true)) => self.locate_for_ack(Arc::clone(message), flow, route, name),
             Ok((_, _, false)) | Err(_) => self.drop(DropReason::Flow, &flow, "ACK has no route"),
         }
     }
 
-    fn pass_ack(&mut self, message: &Arc<Message>, flow: Flow, target: &Target, own: usize, now: Instant) {
+    fn pass_ack(&mut self, message: &Arc<Message>, flow: Flow, target: &Target, route: &Route, now: Instant) {
         let origin = self.origin_of(&flow);
         let mut edit = Edit::new(Arc::clone(message));
-        edit.pop(Name::Route, own);
+        route::follow(route, message, &mut edit);
         let correlation = self.correlation(message);
         if let Err(reason) = self.clean(message, origin, false, &correlation, &mut edit) {
             return self.drop(DropReason::Acl, &flow, reason);
@@ -361,7 +371,7 @@ impl Edge {
             Zone::Access => true,
             Zone::Core => self.config.core.iter().any(|core| {
                 // A stream's source port is a new one each time.
-                let stream = flow.transport != cusax_sip::Transport::Udp;
+                let stream = flow.transport != Transport::Udp;
                 core.address == flow.remote || (stream && core.address.ip() == flow.remote.ip())
             }),
             Zone::Peer => self.config.peers.iter().any(|peer| peer.covers(flow.remote.ip())),

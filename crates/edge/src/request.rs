@@ -272,7 +272,11 @@ impl Edge {
         if let Some(uri) = target.uri.take() {
             edit.set_request_uri(&uri);
         }
-        edit.pop(Name::Route, if sos { usize::MAX } else { request.route.own });
+        if sos {
+            edit.remove_all(Name::Route);
+        } else {
+            route::follow(&request.route, &request.message, &mut edit);
+        }
         let (origin, correlation) = (request.origin, &request.correlation);
         if let Err(reason) = self.clean(&request.message, origin, sos, correlation, &mut edit) {
             self.requests.insert(id, request);
