@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod admission;
 mod auth;
 pub mod call_info;
 mod charge;
@@ -23,7 +24,7 @@ mod story;
 mod token;
 mod upstream;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -112,7 +113,8 @@ pub struct Edge {
     upstreams: Upstreams,
     lookups: Lookups,
     requests: HashMap<ContextId, Request>,
-    connections: HashSet<ConnectionId>,
+    /// Stream connections that are open, each with the account that proved itself on it.
+    connections: HashMap<ConnectionId, Option<i64>>,
     outputs: VecDeque<Output>,
     started: Instant,
     unix_at_start: u64,
@@ -131,7 +133,7 @@ impl Edge {
             upstreams: Upstreams::new(&config, [seed[1], seed[3]], now),
             lookups: Lookups::default(),
             requests: HashMap::new(),
-            connections: HashSet::new(),
+            connections: HashMap::new(),
             outputs: VecDeque::new(),
             started: now,
             unix_at_start: unix,
@@ -180,7 +182,7 @@ impl Edge {
 
     /// Takes word of a new stream connection.
     pub fn handle_opened(&mut self, connection: ConnectionId) {
-        self.connections.insert(connection);
+        self.connections.insert(connection, None);
     }
 
     /// Takes word that a stream connection is gone.
