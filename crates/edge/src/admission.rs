@@ -14,12 +14,20 @@ use crate::route::Origin;
 use crate::{Edge, identity};
 
 impl Edge {
+    /// True where this edge wants proof from a user agent: always, or where the core cannot ask for it because the call ends
+    /// here, at the focus, which admits by identity.
+    fn challenges(&self, request: &Request) -> bool {
+        let conference = request.message.request_uri().is_some_and(|uri| self.config.is_conference(uri.host));
+        let dialled = request.number.e164.as_ref().is_some_and(|number| self.config.dial_in.contains_key(number));
+        self.config.challenge || conference || dialled
+    }
+
     /// The account to ask for; an error where credentials are owed and none came.
     pub(crate) fn who_asks(&self, request: &mut Request) -> Result<Option<AccountKey>, AuthResult> {
         let message = &request.message;
         let domain = &self.config.domain;
         match request.origin {
-            Origin::Access if self.config.challenge => {
+            Origin::Access if self.challenges(request) => {
                 let exempt = !self.owes_credentials(request);
                 match (Auth::claimed(message, domain), self.proved(&request.flow)) {
                     (Some(key), _) => Ok(Some(key)),
@@ -70,7 +78,7 @@ impl Edge {
             request.number = crate::charge::NO_NUMBER;
         }
         match request.origin {
-            Origin::Access if self.config.challenge => {
+            Origin::Access if self.challenges(&request) => {
                 let claimed = Auth::claimed(&request.message, &self.config.domain).is_some();
                 if claimed && !auth::is_exempt(request.message.method()) {
                     let unix = self.unix(now);
