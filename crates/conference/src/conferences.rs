@@ -141,15 +141,16 @@ impl Conferences {
 
     /// Takes a stanza from the component stream, whose last byte was received at `received`.
     pub fn handle_stanza(&mut self, element: &Element, received: Instant, now: Instant) {
-        let Some(from) = stanza::from(element) else { return };
+        let Some(from) = stanza::from(element) else {
+            return self.drop_stanza(xmpp::DropReason::Malformed, "the sender is no JID");
+        };
         if self.inquiry_answered(element, &from, now) {
             return self.settle(now);
         }
         let Some(id) = self.rooms.get(&from.bare()).copied() else {
             // A room that was left says goodbye.
             if element.attr("type") != Some("unavailable") {
-                let detail = String::from("not from a room with a conference");
-                self.tell(Event::XmppDropped(xmpp::Dropped { reason: xmpp::DropReason::Unhandled, detail }));
+                self.drop_stanza(xmpp::DropReason::Unhandled, "not from a room with a conference");
             }
             return;
         };
@@ -366,6 +367,10 @@ impl Conferences {
 
     fn tell(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
+    }
+
+    fn drop_stanza(&mut self, reason: xmpp::DropReason, detail: &str) {
+        self.tell(Event::XmppDropped(xmpp::Dropped { reason, detail: detail.to_owned() }));
     }
 
     fn drop_sip(&mut self, reason: DropReason, flow: &Flow, detail: &'static str) {

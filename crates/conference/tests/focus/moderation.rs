@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use cusax_conference::Restriction;
+use cusax_event::Event;
 use cusax_event::moderation::{Action, ActionResult, Origin};
 
 use crate::phone::{Phone, header};
-use crate::service::{Flavour, Room};
+use crate::service::{FOCUS, Flavour, Room};
 use crate::stage::{ROOM, Stage, TICK, URI, config, restricted};
 use cusax_sip::Name;
 
@@ -375,4 +376,18 @@ fn a_kept_ban_of_a_domain_holds_where_there_is_no_room_to_ask() {
     phone.asserted = "<tel:+15550100>".to_owned();
     assert_eq!(stage.dial(&mut phone).status(), Some(403));
     stage.enter("bob");
+}
+
+#[test]
+fn an_occupant_with_a_name_that_old_unicode_does_not_know_is_seen_and_one_without_a_jid_is_counted() {
+    let (mut stage, [_, (_, bob)]) = meeting(Flavour::Prosody);
+    stage.room(|room| room.leave("Bob"));
+    stage.room(|room| room.join("Bob 😀 \u{1FAE0}", "bob@example.test/📱", "participant"));
+    stage.room(|room| room.role("Bob 😀 \u{1FAE0}", "visitor", ""));
+    assert!(stage.is_muted(bob));
+    assert_eq!(stage.moderated(), ["mute applied muc bob@example.test leg"]);
+    stage.stanza(&format!("<presence from='{ROOM}/' to='{FOCUS}'/>"));
+    stage.room(|room| room.join("X", "a b@example.test/x", "participant"));
+    let dropped = stage.events.iter().filter(|event| matches!(event, Event::XmppDropped(_)));
+    assert_eq!(dropped.count(), 2);
 }

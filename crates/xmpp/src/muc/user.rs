@@ -18,6 +18,8 @@ pub struct UserInfo {
     pub items: Vec<Item>,
     /// The room is destroyed.
     pub destroy: Option<Destroy>,
+    /// True where an item names somebody by what is no JID: he cannot be told from others.
+    pub nameless: bool,
 }
 
 /// One user or session.
@@ -61,7 +63,9 @@ impl UserInfo {
     pub fn of(stanza: &Element) -> Option<Self> {
         let x = stanza.child(ns::MUC_USER, "x")?;
         let named = |name: &'static str| x.children().filter(move |child| child.is(ns::MUC_USER, name)).take(ITEMS);
+        let is_jid = |item: &Element| item.attr("jid").is_none_or(|jid| jid.parse::<Jid>().is_ok());
         Some(Self {
+            nameless: !named("item").all(is_jid),
             statuses: named("status").filter_map(|status| status.attr("code")?.parse().ok()).collect(),
             items: named("item").map(Item::read).collect(),
             destroy: named("destroy").next().map(|destroy| Destroy {

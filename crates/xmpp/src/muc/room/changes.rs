@@ -17,6 +17,7 @@ impl Room {
         // ejabberd also sends capabilities, and its own unavailability, from the bare room.
         let Some(nick) = from.resource() else { return };
         let info = UserInfo::of(presence);
+        self.count_nameless(info.as_ref());
         match (presence.attr("type"), info) {
             (None, Some(info)) if info.has(110) || self.is_self(&info) => self.present_self(nick, &info, now),
             (None, Some(info)) => self.present(Occupant::read(nick, presence, &info), &info, now),
@@ -24,6 +25,12 @@ impl Room {
             (Some("unavailable"), info) => self.gone(nick, &info.unwrap_or_default(), now),
             (Some("error"), _) if nick == self.nick => self.refused(presence, now),
             _ => self.drop(DropReason::Unhandled, "presence that is not of an occupant"),
+        }
+    }
+
+    fn count_nameless(&mut self, info: Option<&UserInfo>) {
+        if info.is_some_and(|info| info.nameless) {
+            self.drop(DropReason::Malformed, "somebody in the room is named by what is no JID");
         }
     }
 
@@ -145,6 +152,7 @@ impl Room {
             return;
         }
         if let Some(info) = UserInfo::of(message) {
+            self.count_nameless(Some(&info));
             self.told(&info, &Cause::of(&info, now));
             if CONFIGURATION_CHANGED.iter().any(|code| info.has(*code)) {
                 self.reconcile(now);
