@@ -86,8 +86,7 @@ impl Mirror {
 
     /// The occupants of a user.
     pub(crate) fn occupants_of(&self, jid: &BareJid) -> Vec<Occupant> {
-        let all = self.known().into_iter().flat_map(Room::occupants);
-        all.filter(|occupant| occupant.bare().as_ref() == Some(jid)).cloned().collect()
+        self.known().into_iter().flat_map(|room| room.occupants_of(jid)).cloned().collect()
     }
 
     /// The people in the room or among `callers`, without `but`.

@@ -275,13 +275,20 @@ impl Room {
     /// What a user is here.
     #[must_use]
     pub fn standing(&self, jid: &BareJid) -> Standing {
-        let his = self.occupants.iter().filter(|occupant| occupant.bare().as_ref() == Some(jid));
-        Standing { role: his.map(|occupant| occupant.role).min(), affiliation: self.affiliations.of(jid) }
+        Standing {
+            role: self.occupants.of(jid).map(|occupant| occupant.role).min(),
+            affiliation: self.affiliations.of(jid),
+        }
     }
 
     /// The occupants but ourselves, by nick.
     pub fn occupants(&self) -> impl Iterator<Item = &Occupant> {
         self.occupants.iter()
+    }
+
+    /// The occupants of a user.
+    pub fn occupants_of(&self, user: &BareJid) -> impl Iterator<Item = &Occupant> {
+        self.occupants.of(user)
     }
 
     /// The occupant with this nick.
