@@ -347,3 +347,51 @@ fn what_is_from_the_bare_room_or_an_error_changes_nothing() {
     }
     assert_eq!(service.requests(), [""; 0]);
 }
+
+#[test]
+fn who_is_an_owner_by_the_servers_configuration_stays_one_when_he_has_gone() {
+    let mut service = live(PROSODY);
+    let root = "root@example.test".parse().unwrap();
+    let shown = "<item jid='root@example.test/x' affiliation='owner' role='moderator'/>";
+    service.play_xml(&presence("Root", "", shown, &[]));
+    service.listed.remove("root@example.test");
+    let reconcile = |service: &mut Service| {
+        let told = service.play_xml(&status(104));
+        assert_eq!(told.last().map(String::as_str), Some("reconciled in_sync"), "{told:?}");
+    };
+    reconcile(&mut service);
+    service.play_xml(&presence(
+        "Root",
+        "type='unavailable'",
+        "<item jid='root@example.test/x' affiliation='owner' role='none'/>",
+        &[],
+    ));
+    service.listed.remove("root@example.test");
+    reconcile(&mut service);
+    reconcile(&mut service);
+    assert_eq!(service.room.standing(&root).affiliation, Affiliation::Owner);
+    service.listed.insert("root@example.test".to_owned(), "member".to_owned());
+    service.play_xml(&status(104));
+    assert_eq!(service.room.standing(&root).affiliation, Affiliation::Member, "the list says otherwise");
+    service.listed.remove("root@example.test");
+    service.play_xml(&status(104));
+    assert_eq!(service.room.standing(&root).affiliation, Affiliation::None);
+}
+
+#[test]
+fn a_room_that_is_destroyed_while_we_enter_it_again_is_left_for_then_we_made_it_anew() {
+    let mut service = live(PROSODY);
+    service.silent = true;
+    service.play_xml(&status(104));
+    let destroyed = presence("conference-bridge", "type='unavailable'", "<destroy/>", &[110]);
+    // Asked, but our presence is not on its way.
+    service.play_xml(&destroyed);
+    assert!(service.requests().iter().all(|request| request.starts_with("<iq")));
+    let mut service = live(PROSODY);
+    service.play_until_presence(&status(104));
+    service.play_xml(&destroyed);
+    let requests = service.requests();
+    let leave = requests.last().unwrap();
+    assert!(leave.contains("type='unavailable'") && leave.contains("/conference-bridge'"), "{leave}");
+    assert!(service.room.is_over());
+}

@@ -116,6 +116,12 @@ impl Room {
 
     fn absent_self(&mut self, info: &UserInfo, now: Instant) {
         if let Some(destroy) = &info.destroy {
+            // A presence of ours that is on its way makes the room anew: undo that.
+            if let (State::Entering(entry), Some(place)) = (&self.state, self.place())
+                && entry.is_entering()
+            {
+                self.send(crate::muc::leave(&place));
+            }
             self.state = State::Over;
             return self.tell(RoomEvent::Destroyed(destroy.clone()));
         }
