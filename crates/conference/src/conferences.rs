@@ -29,6 +29,7 @@ use crate::output::{Account, Output, Query};
 use crate::restrictions::Restrictions;
 use crate::seed::Seed;
 use crate::timetable::Timetable;
+use crate::turns::Turns;
 use crate::{Restricted, Restriction};
 use arrival::Arrival;
 use inquiry::Inquiries;
@@ -70,6 +71,7 @@ pub struct Conferences {
     unconfirmed: Unconfirmed,
     inquiries: Inquiries,
     timetable: Timetable,
+    turns: Turns,
     seed: Seed,
     last_id: u64,
     /// True while the component stream is up.
@@ -116,6 +118,7 @@ impl Conferences {
             unconfirmed: Unconfirmed::default(),
             inquiries: Inquiries::default(),
             timetable: Timetable::default(),
+            turns: Turns::default(),
             seed: Seed(seed[2]),
             last_id: 0,
             connected: false,
@@ -170,13 +173,32 @@ impl Conferences {
         if !up {
             self.inquiries_lost(now);
         }
-        for id in self.rooms.values().copied().collect::<Vec<_>>() {
-            if let Some(conference) = self.conferences.get_mut(&id) {
-                conference.mirror.handle_link(up, &mut self.seed, now);
-            }
-            self.follow(id, now, now);
+        let all: Vec<ConferenceId> = self.rooms.values().copied().collect();
+        self.turns.begin(all.iter().copied().filter(|_| up));
+        if up {
+            self.take_turns(now);
+        } else {
+            all.into_iter().for_each(|id| self.link_is(id, false, now));
         }
         self.settle(now);
+    }
+
+    /// Enters rooms again whose turn it is.
+    fn take_turns(&mut self, now: Instant) {
+        while let Some(id) = self.turns.next() {
+            if self.conferences.contains_key(&id) {
+                self.link_is(id, true, now);
+            } else {
+                self.turns.done(id);
+            }
+        }
+    }
+
+    fn link_is(&mut self, id: ConferenceId, up: bool, now: Instant) {
+        if let Some(conference) = self.conferences.get_mut(&id) {
+            conference.mirror.handle_link(up, &mut self.seed, now);
+        }
+        self.follow(id, now, now);
     }
 
     /// Takes what the mixer tells.
@@ -204,6 +226,7 @@ impl Conferences {
             let Some(conference) = self.conferences.get_mut(&id) else { continue };
             if conference.linger.is_some_and(|due| due <= now) {
                 self.close(id, "nobody is in the call");
+                self.end_turn(id, now);
                 continue;
             }
             if conference.mirror.poll_timeout().is_some_and(|due| due <= now) {
@@ -283,6 +306,15 @@ impl Conferences {
             }
         }
         self.rearm(id, now);
+        self.end_turn(id, now);
+    }
+
+    /// Lets the next room have its turn where this one is read, or gone.
+    fn end_turn(&mut self, id: ConferenceId, now: Instant) {
+        let entering = self.conferences.get(&id).is_some_and(|conference| conference.mirror.is_entering());
+        if !entering && self.turns.done(id) {
+            self.take_turns(now);
+        }
     }
 
     /// Notes when a conference is due: its room's timers, and its end where nobody is in it.

@@ -21,6 +21,7 @@ mod refusal;
 mod restrictions;
 mod seed;
 mod timetable;
+mod turns;
 
 pub use conferences::{Conferences, Counts};
 pub use config::{Config, Create, Domain, Media, Restricted, Restriction};

@@ -62,7 +62,7 @@ pub(crate) struct Mirror {
 impl Mirror {
     /// Begins to enter the room.
     pub(crate) fn new(names: Names, seed: &mut Seed, now: Instant) -> Self {
-        let room = view(&names, seed, now);
+        let room = view(&names, CALLERS_WAIT, seed, now);
         Self { names, room, ready: false, last: None, retry: None, blind: false, asked: BTreeMap::new(), before: None }
     }
 
@@ -138,6 +138,11 @@ impl Mirror {
         }
     }
 
+    /// True while the room is asked what it is.
+    pub(crate) const fn is_entering(&self) -> bool {
+        self.room.is_entering()
+    }
+
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         [self.retry, self.room.poll_timeout()].into_iter().flatten().min()
     }
@@ -160,7 +165,7 @@ impl Mirror {
     fn look_again(&mut self, seed: &mut Seed, now: Instant) {
         self.retry = None;
         self.asked.clear();
-        let next = view(&self.names, seed, now);
+        let next = view(&self.names, NOBODY_WAITS, seed, now);
         let over = std::mem::replace(&mut self.room, next);
         if std::mem::take(&mut self.ready) {
             self.last = Some(over);
@@ -235,15 +240,20 @@ impl Mirror {
     }
 }
 
-fn view(names: &Names, seed: &mut Seed, now: Instant) -> Room {
+fn view(names: &Names, patience: Duration, seed: &mut Seed, now: Instant) -> Room {
     let config = muc::Config {
         room: names.room.clone(),
         focus: names.focus.clone(),
         nick: names.nick.clone(),
+        patience,
         limits: Limits::default(),
     };
     Room::new(config, seed.next(), now)
 }
 
+/// How long a caller waits for a room that nobody knew.
+const CALLERS_WAIT: Duration = Duration::from_secs(2);
+/// How long a room may take that is looked for while its last lists let callers in.
+const NOBODY_WAITS: Duration = Duration::from_secs(30);
 /// How long after a room vanished it is looked for again.
 const AGAIN: Duration = Duration::from_secs(10);

@@ -137,3 +137,30 @@ fn a_temporary_room_that_forgot_its_bans_while_nobody_looked_is_reminded() {
     assert_eq!(stage.kept(), ["no Ban dave@example.test"]);
     assert_eq!(stage.dial(&mut phone).status(), Some(200));
 }
+
+#[test]
+fn after_a_lost_link_a_few_rooms_at_a_time_are_entered_and_a_slow_server_answers_all_of_them() {
+    let mut stage = meeting();
+    let name = |number: u32| format!("many{number}@conference.example.test");
+    for number in 0..30 {
+        stage.rooms.insert(name(number), Room::new(&name(number), Flavour::Prosody));
+        let mut phone = stage.phone("alice");
+        let uri = format!("sip:many{number}@conf.example.test");
+        let invite = phone.invite(&uri, &phone.sdp("sendrecv"));
+        stage.sip(invite);
+        phone.hear(&stage.response());
+        let ack = phone.request("ACK", &uri, "", "");
+        stage.sip(ack);
+    }
+    stage.link(false);
+    reconciled(&mut stage);
+    stage.slow = true;
+    stage.link(true);
+    assert_eq!(stage.backlog.len(), 8);
+    // 210 stanzas at ten a second: no room would be read within two seconds if all were asked at once.
+    for _ in 0..21 {
+        stage.pass(Duration::from_secs(1));
+        stage.serve(10);
+    }
+    assert_eq!(reconciled(&mut stage), [ReconcileResult::InSync; 30]);
+}

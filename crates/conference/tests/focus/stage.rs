@@ -36,6 +36,10 @@ pub(crate) struct Stage {
     pub(crate) now: Instant,
     pub(crate) rooms: BTreeMap<String, Room>,
     link: bool,
+    /// Whether the MUC service answers only what [`Self::serve`] lets it.
+    pub(crate) slow: bool,
+    /// What it has yet to answer.
+    pub(crate) backlog: VecDeque<Element>,
     /// Whether the mixer confirms.
     pub(crate) mixing: bool,
     /// What the focus sent by SIP, since last taken.
@@ -84,6 +88,8 @@ impl Stage {
             now: start(),
             rooms: BTreeMap::from([(ROOM.to_owned(), Room::new(ROOM, flavour))]),
             link: false,
+            slow: false,
+            backlog: VecDeque::new(),
             mixing: true,
             sent: VecDeque::new(),
             stanzas: Vec::new(),
@@ -180,6 +186,22 @@ impl Stage {
 
     fn answer(&mut self, stanza: Element) {
         assert_eq!(stanza.attr("from"), Some(FOCUS));
+        if self.slow && self.link {
+            self.backlog.push_back(stanza);
+        } else {
+            self.answer_now(stanza);
+        }
+    }
+
+    /// Lets a slow MUC service answer so many stanzas.
+    pub(crate) fn serve(&mut self, count: usize) {
+        for _ in 0..count {
+            let Some(stanza) = self.backlog.pop_front() else { return };
+            self.answer_now(stanza);
+        }
+    }
+
+    fn answer_now(&mut self, stanza: Element) {
         let to = stanza.attr("to").unwrap().split('/').next().unwrap().to_owned();
         let answers = match self.rooms.get_mut(&to) {
             _ if !self.link => String::new(),

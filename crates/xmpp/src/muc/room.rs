@@ -29,8 +29,10 @@ pub struct Config {
     pub room: BareJid,
     /// The full JID by which the focus enters; the XMPP server's configuration makes its bare JID an owner.
     pub focus: Jid,
-    /// The nick to enter with; where it is taken, `nick-2` and `nick-3` are tried.
+    /// The nick to enter with; where it is taken, `nick-2`, `nick-3` and then some that nobody foresees are tried.
     pub nick: String,
+    /// How long entering for the first time may take; entering again may take longer.
+    pub patience: Duration,
     /// Bounds of what is remembered.
     pub limits: Limits,
 }
@@ -89,7 +91,8 @@ impl Standing {
 
 /// Requests of ours as a moderator that may wait for an answer.
 const PENDING: usize = 256;
-/// How long after losing our place, or failing to reconcile, we try again.
+/// How long after losing our place, or failing to reconcile, we try again; up to twice that, for a server that failed
+/// many rooms must not meet them all at once.
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// The least time between two reconciles, whatever a room's owner does to its configuration.
@@ -131,8 +134,8 @@ pub struct Room {
 }
 
 impl Room {
-    /// Begins to enter: disco#info first, since entering a room that does not exist would create it. Within 2 s it is
-    /// [`RoomEvent::Ready`], [`RoomEvent::Absent`] or [`RoomEvent::Failed`].
+    /// Begins to enter: disco#info first, since entering a room that does not exist would create it. Within the
+    /// configured patience it is [`RoomEvent::Ready`], [`RoomEvent::Absent`] or [`RoomEvent::Failed`].
     #[must_use]
     pub fn new(config: Config, seed: u64, now: Instant) -> Self {
         let mut room = Self {
@@ -260,6 +263,12 @@ impl Room {
         self.ready && matches!(self.state, State::Live(_) | State::Entering(_))
     }
 
+    /// Tells whether the room is asked, and did not answer everything yet.
+    #[must_use]
+    pub const fn is_entering(&self) -> bool {
+        matches!(self.state, State::Entering(_))
+    }
+
     /// Tells whether the view has ended: absent, failed, destroyed or left.
     #[must_use]
     pub const fn is_over(&self) -> bool {
@@ -319,6 +328,12 @@ impl Room {
     #[must_use]
     pub fn nick(&self) -> &str {
         &self.nick
+    }
+
+    /// When to try again.
+    fn again(&mut self, now: Instant) -> Instant {
+        let most = u64::try_from(AGAIN.as_millis()).unwrap_or(u64::MAX);
+        now + AGAIN + Duration::from_millis(self.seed.next() % most)
     }
 
     /// Our occupant JID.

@@ -160,6 +160,7 @@ impl World {
 
     pub(crate) fn watch(&mut self, room: &str) {
         let config = muc::Config {
+            patience: Duration::from_secs(2),
             room: room.parse().unwrap(),
             focus: "focus@cusax.example.test/mixer".parse().unwrap(),
             nick: "conference-bridge".to_owned(),

@@ -78,8 +78,13 @@ impl Service {
     pub(crate) fn limited(log: &str, room: &str, nick: &str, welcome: &[Element], limits: Limits) -> Self {
         let now = start();
         let address = format!("{room}@conference.example.test");
-        let config =
-            Config { room: address.parse().unwrap(), focus: FOCUS.parse().unwrap(), nick: nick.to_owned(), limits };
+        let config = Config {
+            room: address.parse().unwrap(),
+            focus: FOCUS.parse().unwrap(),
+            nick: nick.to_owned(),
+            patience: Duration::from_secs(2),
+            limits,
+        };
         let payload = |section: &[Element], ns: &str| {
             let answer = section.iter().find_map(|stanza| stanza.child(ns, "query"));
             answer.unwrap_or_else(|| panic!("no {ns}")).to_xml(ns::COMPONENT)

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use cusax_event::xmpp::DropReason;
 
-use super::{AGAIN, Room, State};
+use super::{Room, State};
 use crate::form::Form;
 use crate::muc::{Affiliation, Cause, Departure, Failure, Occupant, RoomEvent, UserInfo};
 use crate::{Element, Jid, ns};
@@ -142,7 +142,7 @@ impl Room {
             return self.fail(Failure::Refused, None, now);
         }
         // Not our decision, and no reason to hang up calls (a shutdown, an error, a kick of the focus): come back.
-        self.state = State::Blind(now + AGAIN);
+        self.state = State::Blind(self.again(now));
         self.tell(RoomEvent::LinkLost);
     }
 

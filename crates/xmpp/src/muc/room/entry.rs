@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 use cusax_event::moderation::ReconcileResult;
 
 use super::presence::SelfPing;
-use super::{AGAIN, PAUSE, Room, State};
+use super::{PAUSE, Room, State};
 use crate::muc::{self, Affiliation, Cause, Departure, Failure, RoomConfig, RoomEvent, admin, owner};
 use crate::{Element, Jid, ns, stanza};
 
-/// For all of it.
-const DEADLINE: Duration = Duration::from_secs(2);
-/// Nicks that are tried.
-const NICKS: u32 = 3;
+/// For entering again: nobody waits for it, and after a lost link all rooms are entered at once.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Nicks that are tried, the last of which nobody can have taken before.
+const NICKS: u32 = 6;
+/// Nicks among them that can be told.
+const PLAIN_NICKS: u32 = 3;
 /// The lists that are read.
 const LISTS: [Affiliation; 4] = [Affiliation::Owner, Affiliation::Admin, Affiliation::Member, Affiliation::Outcast];
 
@@ -64,7 +66,22 @@ impl Room {
         self.stale = false;
         self.repairs = 0;
         self.sweep = self.sweep.wrapping_add(1);
-        self.state = State::Entering(Entry { deadline: now + DEADLINE, step: Step::Asking(id) });
+        if !matches!(self.state, State::Live(_)) {
+            self.nick.clone_from(&self.config.nick);
+        }
+        let patience = if self.ready { PATIENCE } else { self.config.patience };
+        self.state = State::Entering(Entry { deadline: now + patience, step: Step::Asking(id) });
+    }
+
+    /// The name to try where another is taken.
+    fn other_nick(&mut self, attempt: u32) -> String {
+        let nick = &self.config.nick;
+        if attempt <= PLAIN_NICKS {
+            format!("{nick}-{attempt}")
+        } else {
+            // Half of the number: the whole would tell the next ones.
+            format!("{nick}-{:08x}", self.seed.next() >> 32)
+        }
     }
 
     fn step(&mut self, step: Step) {
@@ -142,7 +159,7 @@ impl Room {
         let condition = stanza::error_condition(presence).unwrap_or("undefined-condition");
         let failure = match condition {
             "conflict" if attempt < NICKS => {
-                self.nick = format!("{}-{}", self.config.nick, attempt + 1);
+                self.nick = self.other_nick(attempt + 1);
                 return self.knock(attempt + 1);
             }
             // A room that is still locked (XEP-0045 §10.1) or was destroyed.
@@ -226,7 +243,7 @@ impl Room {
     /// Entering failed: for good the first time, until later afterwards.
     pub(super) fn fail(&mut self, failure: Failure, condition: Option<&str>, now: Instant) {
         if self.ready {
-            self.state = State::Blind(now + AGAIN);
+            self.state = State::Blind(self.again(now));
             return self.tell(RoomEvent::Reconciled(ReconcileResult::Failed));
         }
         self.leave();
