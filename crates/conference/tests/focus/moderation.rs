@@ -391,3 +391,31 @@ fn an_occupant_with_a_name_that_old_unicode_does_not_know_is_seen_and_one_withou
     let dropped = stage.events.iter().filter(|event| matches!(event, Event::XmppDropped(_)));
     assert_eq!(dropped.count(), 2);
 }
+
+#[test]
+fn a_voice_is_revoked_also_where_the_room_shows_no_visitors() {
+    let mut stage = Stage::new(Flavour::Prosody);
+    stage.rooms.get_mut(ROOM).unwrap().hidden = vec!["visitor"];
+    stage.room(|room| room.join("Bob", BOB, "participant"));
+    stage.room(|room| room.join("Carol", "carol@example.test/x", "visitor"));
+    let (_, bob) = stage.enter("bob");
+    let (_, carol) = stage.enter("carol");
+    assert!(stage.is_muted(carol), "though no presence shows her");
+    stage.room(|room| room.role("Bob", "visitor", ""));
+    assert!(stage.is_muted(bob));
+    assert_eq!(stage.moderated(), ["mute applied muc bob@example.test leg"]);
+    // Looking again does not lose him.
+    stage.room(|room| room.configure(&["muc_hidden"], None));
+    assert!(stage.is_muted(bob));
+    stage.room(|room| room.role("Bob", "participant", ""));
+    stage.room(|room| room.role("Carol", "participant", ""));
+    assert!(!stage.is_muted(bob) && !stage.is_muted(carol));
+    let granted = ["unmute applied muc bob@example.test leg", "unmute applied muc carol@example.test leg"];
+    assert_eq!(stage.moderated(), granted);
+    // Who came unseen, as a visitor, and is granted voice.
+    stage.room(|room| room.leave("Bob"));
+    stage.room(|room| room.join("Bobby", BOB, "visitor"));
+    stage.room(|room| room.role("Bobby", "participant", ""));
+    assert!(!stage.is_muted(bob));
+    assert_eq!(stage.orders(), [""; 0]);
+}

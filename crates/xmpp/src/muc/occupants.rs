@@ -59,6 +59,11 @@ impl Occupants {
         self.by_nick.get(nick).map(|(occupant, _)| occupant)
     }
 
+    /// True where the room named him in this sweep.
+    pub(super) fn is_seen(&self, nick: &str, sweep: u32) -> bool {
+        self.by_nick.get(nick).is_some_and(|(_, seen)| *seen == sweep)
+    }
+
     /// Those of a user.
     pub(super) fn of(&self, user: &BareJid) -> impl Iterator<Item = &Occupant> {
         self.nicks.get(user).into_iter().flatten().filter_map(|nick| self.get(nick))

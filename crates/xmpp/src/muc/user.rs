@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Affiliation, Role};
+use super::{Affiliation, Departure, Role};
 use crate::{BareJid, Element, Jid, ns};
 
 /// Items and statuses of one stanza that are read; what is beyond is no longer a room.
@@ -73,6 +73,13 @@ impl UserInfo {
                 reason: text_of(destroy, "reason"),
             }),
         })
+    }
+
+    /// Tells whether an unavailable presence is of somebody who is still there: he has a role, and nothing says how he
+    /// went.
+    pub(super) fn is_hidden(&self) -> bool {
+        let has_role = |item: &Item| item.role.is_some_and(|role| role != Role::None);
+        !self.has(303) && Departure::of(self) == Departure::Left && self.items.iter().any(has_role)
     }
 
     /// Tells whether a status is among them.

@@ -7,7 +7,7 @@ use cusax_event::moderation::ReconcileResult;
 
 use super::presence::SelfPing;
 use super::{PAUSE, Room, State};
-use crate::muc::{self, Affiliation, Cause, Departure, Failure, RoomConfig, RoomEvent, admin, owner};
+use crate::muc::{self, Affiliation, Cause, Departure, Failure, RoomConfig, RoomEvent, UserInfo, admin, owner};
 use crate::{Element, Jid, ns, stanza};
 
 /// For entering again: nobody waits for it, and after a lost link all rooms are entered at once.
@@ -54,7 +54,16 @@ enum Step {
     /// Our presence was sent, as the n-th nick.
     Entering { attempt: u32 },
     /// The lists were asked, by these ids.
-    Lists(BTreeMap<String, Affiliation>),
+    Lists(BTreeMap<String, List>),
+}
+
+/// What was asked for.
+#[derive(Clone, Copy)]
+enum List {
+    /// Whoever is something to the room.
+    Affiliated,
+    /// Occupants of a role that presence does not show.
+    Hidden,
 }
 
 impl Room {
@@ -110,9 +119,12 @@ impl Room {
                 self.owner_answer(iq, facts);
             }
             Step::Lists(asked) => {
-                if asked.remove(id).is_some() {
+                if let Some(list) = asked.remove(id) {
                     let done = asked.is_empty();
-                    self.list_answer(iq, done, now);
+                    self.list_answer(iq, list, now);
+                    if done && self.is_entering() {
+                        self.in_step(now);
+                    }
                 }
             }
             Step::Asking(_) | Step::Configuring(..) | Step::Entering { .. } => {}
@@ -175,7 +187,7 @@ impl Room {
     }
 
     /// The room took us in, and everybody who is there has been named.
-    pub(super) fn entered(&mut self, created: bool, now: Instant) {
+    pub(super) fn entered(&mut self, created: bool) {
         if created {
             // It vanished between asking and entering, and we made it anew: undo that.
             if let Some(place) = self.place() {
@@ -183,22 +195,28 @@ impl Room {
             }
             return self.absent();
         }
-        for occupant in self.occupants.take_unseen(self.sweep) {
-            self.change(RoomEvent::OccupantLeft { occupant, departure: Departure::Unseen, cause: Cause::unknown(now) });
-        }
         self.affiliations.begin();
         let mut asked = BTreeMap::new();
         for list in LISTS {
             let id = self.seed.id();
             self.send(admin::list(&id, &self.config.room, list));
-            asked.insert(id, list);
+            asked.insert(id, List::Affiliated);
+        }
+        for role in self.facts.hidden_roles.clone() {
+            let id = self.seed.id();
+            self.send(admin::list_role(&id, &self.config.room, role));
+            asked.insert(id, List::Hidden);
         }
         self.step(Step::Lists(asked));
     }
 
-    fn list_answer(&mut self, iq: &Element, done: bool, now: Instant) {
-        if let Some(condition) = stanza::error_condition(iq) {
-            return self.fail(Failure::NotOwner, Some(condition), now);
+    fn list_answer(&mut self, iq: &Element, list: List, now: Instant) {
+        match (stanza::error_condition(iq), list) {
+            (Some(condition), List::Affiliated) => return self.fail(Failure::NotOwner, Some(condition), now),
+            // Who is hidden from us too has gone, as far as we can see.
+            (Some(_), List::Hidden) => return,
+            (None, List::Hidden) => return self.found(iq, now),
+            (None, List::Affiliated) => {}
         }
         for (jid, affiliation) in admin::listed(iq) {
             if self.affiliations.len() >= self.config.limits.affiliations {
@@ -207,13 +225,28 @@ impl Room {
             }
             self.affiliations.list(jid, affiliation);
         }
-        if done {
-            self.in_step(now);
+    }
+
+    /// Takes in occupants whose presence the room shows to nobody.
+    fn found(&mut self, iq: &Element, now: Instant) {
+        for mut occupant in admin::listed_by_role(iq) {
+            let is_self = occupant.sessions.iter().any(|jid| jid.bare() == self.config.focus.bare());
+            if is_self || occupant.nick == self.nick || self.occupants.is_seen(&occupant.nick, self.sweep) {
+                continue;
+            }
+            if let Some(known) = self.occupants.get(&occupant.nick).filter(|known| known.bare() == occupant.bare()) {
+                occupant.sessions.clone_from(&known.sessions);
+                occupant.occupant_id.clone_from(&known.occupant_id);
+            }
+            self.present(occupant, &UserInfo::default(), now);
         }
     }
 
     /// All is read.
     fn in_step(&mut self, now: Instant) {
+        for occupant in self.occupants.take_unseen(self.sweep) {
+            self.change(RoomEvent::OccupantLeft { occupant, departure: Departure::Unseen, cause: Cause::unknown(now) });
+        }
         // Who is there has what his presence said, also where that comes from the server's configuration and is on
         // no list.
         let shown: Vec<_> =
