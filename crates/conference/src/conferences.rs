@@ -26,7 +26,7 @@ use crate::leg::Leg;
 use crate::media::Media;
 use crate::mirror;
 use crate::output::{Account, Output, Query};
-use crate::restrictions::Restrictions;
+use crate::restrictions::{Added, Restrictions};
 use crate::seed::Seed;
 use crate::timetable::Timetable;
 use crate::turns::Turns;
@@ -158,7 +158,7 @@ impl Conferences {
             return;
         };
         if let Some(conference) = self.conferences.get_mut(&id) {
-            conference.mirror.handle_stanza(element, &from, received);
+            conference.mirror.handle_stanza(element, received);
         }
         self.follow(id, received, now);
         self.settle(now);
@@ -365,14 +365,18 @@ impl Conferences {
         }
     }
 
-    /// Adds a restriction to our own copy, and has it kept; false where it was there.
+    /// Adds a restriction to our own copy, and has it kept; false where nothing was added.
     fn restrict(&mut self, room: &BareJid, jid: &BareJid, restriction: Restriction) -> bool {
         let added = self.restrictions.add(room, jid, restriction);
-        if added {
-            let (room, jid) = (room.clone(), jid.clone());
-            self.outputs.push_back(Output::Restrict(Restricted { room, jid, restriction }));
+        match added {
+            Added::New => {
+                let (room, jid) = (room.clone(), jid.clone());
+                self.outputs.push_back(Output::Restrict(Restricted { room, jid, restriction }));
+            }
+            Added::Known => {}
+            Added::Full => self.drop_stanza(xmpp::DropReason::TooLarge, "more bans and mutes than are kept of a room"),
         }
-        added
+        added == Added::New
     }
 
     /// Takes a restriction off our own copy; false where it was not there.

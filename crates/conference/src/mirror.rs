@@ -20,10 +20,10 @@ pub(crate) struct Change {
     pub(crate) event: RoomEvent,
     /// True where it was found by comparing after we could not look, rather than told as it happened.
     pub(crate) found: bool,
+    /// True where the link was lost in between.
+    pub(crate) blind: bool,
     /// True where it is what we asked for.
     pub(crate) own: bool,
-    /// True where an occupant has this role because he left and came back unseen.
-    pub(crate) returned: bool,
 }
 
 /// What the mirror wants.
@@ -55,15 +55,13 @@ pub(crate) struct Mirror {
     blind: bool,
     /// Roles that we asked for, by nick.
     asked: BTreeMap<String, Role>,
-    /// Sessions of the occupant that the stanza at hand is about, before it.
-    before: Option<Vec<Jid>>,
 }
 
 impl Mirror {
     /// Begins to enter the room.
     pub(crate) fn new(names: Names, seed: &mut Seed, now: Instant) -> Self {
         let room = view(&names, CALLERS_WAIT, seed, now);
-        Self { names, room, ready: false, last: None, retry: None, blind: false, asked: BTreeMap::new(), before: None }
+        Self { names, room, ready: false, last: None, retry: None, blind: false, asked: BTreeMap::new() }
     }
 
     /// What the room last was; `None` where it never was.
@@ -82,6 +80,11 @@ impl Mirror {
     pub(crate) fn standing(&self, jid: &BareJid) -> Standing {
         let nobody = Standing { role: None, affiliation: Affiliation::None };
         self.known().map_or(nobody, |room| room.standing(jid))
+    }
+
+    /// What somebody is to the room himself, whatever his domain is.
+    pub(crate) fn own_affiliation(&self, jid: &BareJid) -> Affiliation {
+        self.known().map_or(Affiliation::None, |room| room.own_affiliation(jid))
     }
 
     /// The occupants of a user.
@@ -120,9 +123,7 @@ impl Mirror {
         }
     }
 
-    pub(crate) fn handle_stanza(&mut self, element: &Element, from: &Jid, received: Instant) {
-        let occupant = from.resource().and_then(|nick| self.room.occupant(nick));
-        self.before = occupant.filter(|_| self.blind).map(|occupant| occupant.sessions.clone());
+    pub(crate) fn handle_stanza(&mut self, element: &Element, received: Instant) {
         self.room.handle_stanza(element, received);
     }
 
@@ -151,7 +152,6 @@ impl Mirror {
         if self.retry.is_some_and(|due| due <= now) {
             self.look_again(seed, now);
         } else {
-            self.before = None;
             self.room.handle_timeout(now);
         }
     }
@@ -195,8 +195,9 @@ impl Mirror {
     }
 
     fn change(&mut self, event: RoomEvent, compared: bool) -> Change {
-        let found = self.blind || compared;
-        let (mut own, mut returned) = (false, false);
+        let blind = self.blind;
+        let found = blind || compared;
+        let mut own = false;
         match &event {
             RoomEvent::Ready => {
                 (self.ready, self.blind, self.last) = (true, false, None);
@@ -210,7 +211,6 @@ impl Mirror {
             }
             RoomEvent::RoleChanged { occupant, .. } => {
                 own = self.asked.get(&occupant.nick) == Some(&occupant.role);
-                returned = found && self.before.as_ref().is_none_or(|before| *before != occupant.sessions);
                 if own {
                     self.asked.remove(&occupant.nick);
                 }
@@ -236,7 +236,7 @@ impl Mirror {
             | RoomEvent::Destroyed(_)
             | RoomEvent::ModerationRefused { moderation: Moderation::Affiliation { .. }, .. } => {}
         }
-        Change { event, found, own, returned }
+        Change { event, found, blind, own }
     }
 }
 

@@ -10,6 +10,7 @@ use cusax_rtp::sdp::Session;
 use cusax_sip::ua::{Body, CallHandle};
 use cusax_sip::{Flow, Message};
 use cusax_xmpp::BareJid;
+use cusax_xmpp::muc::Affiliation;
 
 use super::{Conferences, Place};
 use crate::caller::{self, Caller};
@@ -156,11 +157,12 @@ impl Conferences {
 
     /// What is known of somebody in a conference's room.
     pub(super) fn situation<'a>(&self, conference: &'a Conference, jid: &BareJid) -> Situation<'a> {
-        Situation {
-            room: conference.mirror.configuration(),
-            standing: conference.mirror.standing(jid),
-            banned: self.restrictions.is_banned(conference.room(), jid),
-        }
+        let (room, standing) = (conference.room(), conference.mirror.standing(jid));
+        // Who is something to the room himself is not banned with his domain, as Prosody and ejabberd have it.
+        let with_domain = standing.affiliation <= Affiliation::None;
+        let banned = self.restrictions.is_banned(room, jid)
+            || with_domain && self.restrictions.is_banned(room, &jid.to_domain());
+        Situation { room: conference.mirror.configuration(), standing, banned }
     }
 
     fn agree(&mut self, call: CallHandle, leg: LegId) -> Result<Terms, Refusal> {

@@ -21,7 +21,7 @@ use crate::refusal::Refusal;
 
 impl Conferences {
     pub(super) fn changed(&mut self, id: ConferenceId, change: Change, received: Instant, now: Instant) {
-        let Change { event, found, own, returned } = change;
+        let Change { event, found, blind, own } = change;
         match event {
             RoomEvent::Ready => self.ready(id, now),
             RoomEvent::Absent => self.absent(id, now),
@@ -29,6 +29,10 @@ impl Conferences {
             RoomEvent::Reconciled(result) => {
                 self.tell_reconciled(id, result);
                 if result != ReconcileResult::Failed {
+                    self.settle_bans(id);
+                    if blind {
+                        self.recall(id);
+                    }
                     self.configured(id, now);
                 }
             }
@@ -37,10 +41,10 @@ impl Conferences {
                 self.gone(id, &occupant, departure, &cause, found, now);
             }
             RoomEvent::RoleChanged { occupant, from, cause } if !own => {
-                self.role_changed(id, &occupant, from, &cause, (found, returned));
+                self.role_changed(id, &occupant, from, &cause, found);
             }
             RoomEvent::AffiliationChanged { jid, from, to, cause } => {
-                self.affiliated(id, &jid, (from, to), &cause, found, now);
+                self.affiliated(id, &jid, (from, to), &cause, (found, blind), now);
             }
             // The lists that go with it are yet to be read.
             RoomEvent::ConfigChanged(_) => {
@@ -197,14 +201,7 @@ impl Conferences {
         }
     }
 
-    fn role_changed(
-        &mut self,
-        id: ConferenceId,
-        occupant: &Occupant,
-        from: Role,
-        cause: &Cause,
-        (found, returned): (bool, bool),
-    ) {
+    fn role_changed(&mut self, id: ConferenceId, occupant: &Occupant, from: Role, cause: &Cause, found: bool) {
         match (from, occupant.role) {
             (_, Role::Visitor) => {
                 let decision = self.decision(id, Action::Mute, cause, found);
@@ -212,8 +209,9 @@ impl Conferences {
             }
             (Role::Visitor | Role::None, Role::Participant | Role::Moderator) => {
                 let muted = occupant.bare().filter(|jid| self.is_muted(id, jid));
-                match muted.filter(|_| returned && occupant.role == Role::Participant) {
-                    // He has a voice because he left and came back while we could not look.
+                match muted.filter(|_| found && occupant.role == Role::Participant) {
+                    // While we could not look he left and came back, or was granted voice: nobody can tell, and the mute
+                    // holds until somebody grants it where we see it.
                     Some(jid) => self.hold_muted(id, &jid),
                     None => {
                         let decision = self.decision(id, Action::Unmute, cause, found);
@@ -231,14 +229,14 @@ impl Conferences {
         jid: &BareJid,
         (from, to): (Affiliation, Affiliation),
         cause: &Cause,
-        found: bool,
+        (found, blind): (bool, bool),
         now: Instant,
     ) {
         if to == Affiliation::Outcast {
             return self.banned(id, jid, cause, found, now);
         }
         if from == Affiliation::Outcast {
-            self.unbanned(id, jid, cause, found);
+            self.unbanned(id, jid, cause, (found, blind));
         }
         let decision = self.decision(id, Action::Admission, cause, found);
         self.evict(id, |of| of == jid, &decision, now);
@@ -248,8 +246,8 @@ impl Conferences {
         let Some(room) = self.conferences.get(&id).map(|conference| conference.room().clone()) else { return };
         let fresh = self.restrict(&room, jid, Restriction::Ban);
         let decision = self.decision(id, Action::Ban, cause, found);
-        // A domain can be banned as a whole.
-        let legs = self.legs_of(id, |of| of == jid || of.to_domain() == *jid);
+        // A domain can be banned as a whole, but for those in it who are something to the room themselves.
+        let legs = self.legs_of(id, |of| of == jid || of.to_domain() == *jid && self.is_outcast(id, of));
         if legs.is_empty() && fresh {
             return self.tell_nothing_done(id, Some(Identity::jid(jid.as_str())), decision);
         }
@@ -258,13 +256,34 @@ impl Conferences {
         }
     }
 
-    fn unbanned(&mut self, id: ConferenceId, jid: &BareJid, cause: &Cause, found: bool) {
-        let Some(conference) = self.conferences.get_mut(&id) else { return };
+    fn is_outcast(&self, id: ConferenceId, jid: &BareJid) -> bool {
+        let conference = self.conferences.get(&id);
+        conference.is_some_and(|conference| conference.mirror.standing(jid).affiliation == Affiliation::Outcast)
+    }
+
+    /// COMPAT(Prosody): a banned domain is told as bans of those who were there (301). What the list of outcasts has no
+    /// entry for is no ban of that person, or he would stay banned when his domain is not any more.
+    fn settle_bans(&mut self, id: ConferenceId) {
+        let Some(conference) = self.conferences.get(&id) else { return };
+        let room = conference.room().clone();
+        let mirror = &conference.mirror;
+        let by_domain = |jid: &&BareJid| {
+            mirror.standing(jid).affiliation == Affiliation::Outcast
+                && mirror.own_affiliation(jid) != Affiliation::Outcast
+        };
+        let banned: Vec<BareJid> = self.restrictions.of(&room, Restriction::Ban).filter(by_domain).cloned().collect();
+        for jid in banned {
+            self.lift(&room, &jid, Restriction::Ban);
+        }
+    }
+
+    fn unbanned(&mut self, id: ConferenceId, jid: &BareJid, cause: &Cause, (found, blind): (bool, bool)) {
+        let Some(conference) = self.conferences.get(&id) else { return };
         let room = conference.room().clone();
         let persistent = conference.mirror.configuration().is_some_and(|configuration| configuration.persistent);
-        if found && !persistent {
-            // Nobody told: a temporary room forgets with its server.
-            return conference.mirror.ban(jid, BANNED);
+        if blind && !persistent {
+            // Nobody told: a temporary room forgets with its server, and is reminded when all is compared.
+            return;
         }
         self.lift(&room, jid, Restriction::Ban);
         let decision = self.decision(id, Action::Unban, cause, found);

@@ -419,3 +419,42 @@ fn a_voice_is_revoked_also_where_the_room_shows_no_visitors() {
     assert!(!stage.is_muted(bob));
     assert_eq!(stage.orders(), [""; 0]);
 }
+
+#[test]
+fn a_domain_that_is_banned_and_unbanned_leaves_nobody_banned_for_himself() {
+    let mut stage = Stage::new(Flavour::Prosody);
+    stage.room(|room| room.join("Alice", "alice@example.test/desk", "moderator"));
+    stage.room(|room| room.affiliate("alice@example.test", "member", ""));
+    stage.room(|room| room.join("Bob", BOB, "participant"));
+    let (_, alice) = stage.enter("alice");
+    stage.enter("bob");
+    let (carol, _) = stage.enter("carol");
+    stage.sent.clear();
+    // As Prosody tells it: to each who was there and is nothing to the room himself; nothing of the domain.
+    stage.room(|room| room.ban_domain("example.test"));
+    assert!(stage.muted.contains_key(&alice), "she is a member herself");
+    assert_eq!(stage.muted.len(), 1);
+    let byes: Vec<String> = stage.byes().into_iter().map(|(call, _)| call).collect();
+    assert!(byes.len() == 2 && byes.contains(&carol.call_id()), "also who is only in the call: {byes:?}");
+    assert_eq!(stage.kept(), ["Ban bob@example.test", "Ban example.test", "no Ban bob@example.test"]);
+    for (user, status) in [("alice", 200), ("bob", 403), ("carol", 403)] {
+        let mut phone = stage.phone(user);
+        assert_eq!(stage.dial(&mut phone).status(), Some(status), "{user}");
+    }
+    stage.orders();
+    stage.room(|room| room.affiliate("example.test", "none", ""));
+    assert_eq!(stage.kept(), ["no Ban example.test"]);
+    stage.room(|room| room.configure(&["muc_hidden"], None));
+    stage.enter("bob");
+    assert_eq!((stage.orders(), stage.kept()), (vec![], vec![]));
+    // Unbanned before the list could be read.
+    stage.room(|room| room.join("Bob", BOB, "participant"));
+    stage.slow = true;
+    stage.room(|room| room.ban_domain("example.test"));
+    stage.room(|room| room.affiliate("example.test", "none", ""));
+    stage.slow = false;
+    stage.serve(usize::MAX);
+    stage.pass(Duration::from_secs(1));
+    assert_eq!(stage.orders(), [""; 0], "nobody is banned by the focus");
+    stage.enter("bob");
+}

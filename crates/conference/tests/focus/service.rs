@@ -182,6 +182,16 @@ impl Room {
             .collect()
     }
 
+    /// Bans a domain as Prosody does: those of it who are there, and are nothing to the room themselves, are put out.
+    pub(crate) fn ban_domain(&mut self, domain: &str) -> String {
+        self.affiliations.insert(domain.to_owned(), "outcast");
+        let of = |jid: &str| jid.split('/').next().unwrap().rsplit('@').next() == Some(domain);
+        let nicks = self.occupants.iter().filter(|(_, it)| of(&it.jid) && self.affiliation(&it.jid) == "none");
+        let nicks: Vec<String> = nicks.map(|(nick, _)| nick.clone()).collect();
+        let told: String = nicks.iter().map(|nick| self.unavailable(nick, "", &[301])).collect();
+        told.replace("affiliation='none'", "affiliation='outcast'")
+    }
+
     /// Changes what the room is.
     pub(crate) fn configure(&mut self, features: &[&'static str], max_users: Option<u32>) -> String {
         self.features = features.to_vec();

@@ -23,6 +23,11 @@ impl Affiliations {
         look_up(&self.known, jid)
     }
 
+    /// A user's affiliation, whatever his domain's is.
+    pub(super) fn own(&self, jid: &BareJid) -> Affiliation {
+        self.known.get(jid).copied().unwrap_or(Affiliation::None)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.known.len().max(self.fresh.as_ref().map_or(0, BTreeMap::len))
     }

@@ -290,6 +290,12 @@ impl Room {
         }
     }
 
+    /// What a user is to the room himself, whatever his domain is.
+    #[must_use]
+    pub fn own_affiliation(&self, jid: &BareJid) -> Affiliation {
+        self.affiliations.own(jid)
+    }
+
     /// The occupants but ourselves, by nick.
     pub fn occupants(&self) -> impl Iterator<Item = &Occupant> {
         self.occupants.iter()

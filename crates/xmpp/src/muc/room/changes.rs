@@ -103,6 +103,10 @@ impl Room {
             self.change(RoomEvent::OccupantLeft { occupant, departure, cause: cause.clone() });
         }
         self.told(info, &cause);
+        if info.has(301) {
+            // Whether he is banned, or his domain, only the list tells.
+            self.reconcile(now);
+        }
     }
 
     fn renamed(&mut self, nick: &str, new: &str) {
