@@ -225,7 +225,7 @@ impl Conferences {
         for id in self.timetable.due(now) {
             let Some(conference) = self.conferences.get_mut(&id) else { continue };
             if conference.linger.is_some_and(|due| due <= now) {
-                self.close(id, "nobody is in the call");
+                self.close(id, "nobody is in the call", now);
                 self.end_turn(id, now);
                 continue;
             }
@@ -293,7 +293,7 @@ impl Conferences {
     /// Moves on what a conference's mirror put out.
     fn follow(&mut self, id: ConferenceId, received: Instant, now: Instant) {
         while let Some(conference) = self.conferences.get_mut(&id) {
-            let outputs = conference.mirror.drain();
+            let outputs = conference.mirror.drain(now);
             if outputs.is_empty() {
                 break;
             }
@@ -323,7 +323,7 @@ impl Conferences {
         if !conference.is_empty() {
             conference.linger = None;
         } else if conference.stage == Stage::Over {
-            return self.close(id, "the room was destroyed");
+            return self.close(id, "the room was destroyed", now);
         } else {
             conference.linger.get_or_insert(now + LINGER);
         }
@@ -332,7 +332,7 @@ impl Conferences {
     }
 
     /// Ends a conference that nobody is in: its mutes end, and the focus leaves the room.
-    fn close(&mut self, id: ConferenceId, detail: &'static str) {
+    fn close(&mut self, id: ConferenceId, detail: &'static str, now: Instant) {
         let Some(mut conference) = self.conferences.remove(&id) else { return };
         self.timetable.set(id, None);
         let room = conference.room().clone();
@@ -340,7 +340,7 @@ impl Conferences {
             self.rooms.remove(&room);
         }
         conference.mirror.leave();
-        for output in conference.mirror.drain() {
+        for output in conference.mirror.drain(now) {
             if let mirror::Output::Send(stanza) = output {
                 self.outputs.push_back(Output::Stanza(stanza));
             }

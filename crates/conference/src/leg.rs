@@ -53,6 +53,8 @@ pub(crate) struct Leg {
     pub(crate) codec: Option<Codec>,
     pub(crate) stage: Stage,
     pub(crate) muted: bool,
+    /// True where he is muted only because he was never in a room that gives newcomers no voice.
+    pub(crate) by_default: bool,
     /// Why we ended it, told when its BYE is sent.
     pub(crate) ended_by: Option<Decision>,
 }

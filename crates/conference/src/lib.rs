@@ -15,6 +15,7 @@ mod decision;
 mod leg;
 mod media;
 mod mirror;
+mod orders;
 mod output;
 mod policy;
 mod refusal;

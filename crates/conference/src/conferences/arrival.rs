@@ -187,9 +187,10 @@ impl Conferences {
         conference.arrivals.remove(&call);
         conference.legs.insert(id);
         let (conference, contact) = (conference.id, conference.contact());
-        let sticks = self.is_muted(conference, &participant.jid);
-        let muted =
-            is_silent(sticks, self.role(conference, &participant.jid), self.silences_visitors(conference), false);
+        let jid = &participant.jid;
+        let (sticks, role) = (self.is_muted(conference, jid), self.role(conference, jid));
+        let by_default = self.listens_by_default(conference, jid);
+        let muted = is_silent(sticks, role, self.silences_visitors(conference), by_default);
         let leg = Leg {
             id,
             conference,
@@ -205,6 +206,7 @@ impl Conferences {
             codec: None,
             stage: LegStage::Offering { mixed: false },
             muted,
+            by_default: by_default && !sticks && role.is_none(),
             ended_by: None,
         };
         self.legs.insert(id, leg);
@@ -212,7 +214,8 @@ impl Conferences {
             self.mix(id, agreed);
         }
         self.agent.accept(call, &contact, &[], Some(&terms.body), now);
-        self.rearm(conference, now);
+        self.settle_voice(conference, id, now);
+        self.follow(conference, now, now);
     }
 
     fn refuse(&mut self, call: CallHandle, refusal: Refusal, now: Instant) {

@@ -31,17 +31,26 @@ impl Conferences {
                 if result != ReconcileResult::Failed {
                     self.settle_bans(id);
                     if blind {
-                        self.recall(id);
+                        self.recall(id, now);
                     }
                     self.configured(id, now);
                 }
             }
-            RoomEvent::OccupantJoined(occupant) => self.entered(id, &occupant, received, found),
+            RoomEvent::OccupantJoined(occupant) => self.entered(id, &occupant, received, found, now),
             RoomEvent::OccupantLeft { occupant, departure, cause } => {
                 self.gone(id, &occupant, departure, &cause, found, now);
             }
-            RoomEvent::RoleChanged { occupant, from, cause } if !own => {
-                self.role_changed(id, &occupant, from, &cause, found);
+            // What we asked for is done, and nobody is to be told; but what it means for the call is looked at.
+            RoomEvent::RoleChanged { occupant, .. } if own => {
+                self.revoice_occupant(id, &occupant, &Decision::bare(Action::Mute, received, found), now);
+            }
+            RoomEvent::RoleChanged { occupant, from, cause } => {
+                self.role_changed(id, &occupant, from, &cause, found, now);
+            }
+            RoomEvent::NickChanged { occupant, .. } => {
+                if let Some(jid) = occupant.bare().filter(|jid| self.is_muted(id, jid)) {
+                    self.hold_muted(id, &jid, now);
+                }
             }
             RoomEvent::AffiliationChanged { jid, from, to, cause } => {
                 self.affiliated(id, &jid, (from, to), &cause, (found, blind), now);
@@ -54,14 +63,10 @@ impl Conferences {
             }
             RoomEvent::Destroyed(destroy) => self.destroyed(id, destroy, received, now),
             RoomEvent::ModerationRefused { moderation, condition } => {
-                self.not_obeyed(id, &moderation, condition, received);
+                self.not_obeyed(id, &moderation, condition, received, now);
             }
-            // What we asked for is done; calls go on without a link; names and subjects are not of the call.
-            RoomEvent::RoleChanged { .. }
-            | RoomEvent::LinkLost
-            | RoomEvent::NickChanged { .. }
-            | RoomEvent::VoiceRequested { .. }
-            | RoomEvent::SubjectChanged { .. } => {}
+            // Calls go on without a link; subjects are not of the call.
+            RoomEvent::LinkLost | RoomEvent::VoiceRequested { .. } | RoomEvent::SubjectChanged { .. } => {}
         }
     }
 
@@ -77,16 +82,16 @@ impl Conferences {
         if again {
             self.tell_reconciled(id, ReconcileResult::Repaired);
         }
-        self.recall(id);
+        self.recall(id, now);
         let decision = Decision::bare(Action::Admission, now, true);
         self.evict(id, |_| true, &decision, now);
-        self.revoice(id, |_| true, &decision);
+        self.revoice(id, |_| true, &decision, now);
         self.admit_all(id, now);
     }
 
     /// Compares our own copy of restrictions with a room that is looked at anew. The room's list of outcasts is right
     /// where the room remembers it; a temporary room that was made anew has forgotten whom it banned.
-    fn recall(&mut self, id: ConferenceId) {
+    fn recall(&mut self, id: ConferenceId, now: Instant) {
         let Some(conference) = self.conferences.get_mut(&id) else { return };
         let room = conference.room().clone();
         let persistent = conference.mirror.configuration().is_some_and(|configuration| configuration.persistent);
@@ -99,7 +104,7 @@ impl Conferences {
             if persistent {
                 self.lift(&room, &jid, Restriction::Ban);
             } else {
-                conference.mirror.ban(&jid, BANNED);
+                conference.mirror.ban(&jid, BANNED, now);
             }
         }
         let muted: Vec<BareJid> = self.restrictions.of(&room, Restriction::Mute).cloned().collect();
@@ -107,7 +112,7 @@ impl Conferences {
             if self.role(id, &jid) == Some(Role::Moderator) {
                 self.lift(&room, &jid, Restriction::Mute);
             } else {
-                self.hold_muted(id, &jid);
+                self.hold_muted(id, &jid, now);
             }
         }
     }
@@ -118,7 +123,7 @@ impl Conferences {
         match (conference.stage, conference.domain.create) {
             (Stage::Entering, Create::WithRoom) => {
                 self.refuse_all(id, Refusal::NoRoom, now);
-                self.close(id, "there is no such room");
+                self.close(id, "there is no such room", now);
             }
             (Stage::Entering, Create::Always) => {
                 conference.stage = Stage::Open;
@@ -133,7 +138,7 @@ impl Conferences {
         let Some(conference) = self.conferences.get_mut(&id) else { return };
         if conference.stage == Stage::Entering {
             self.refuse_all(id, Refusal::Room(failure), now);
-            self.close(id, failure.as_str());
+            self.close(id, failure.as_str(), now);
         } else {
             conference.mirror.lose(now);
         }
@@ -146,11 +151,11 @@ impl Conferences {
     }
 
     /// Somebody entered the room: a mute that sticks to him is set again.
-    fn entered(&mut self, id: ConferenceId, occupant: &Occupant, received: Instant, found: bool) {
+    fn entered(&mut self, id: ConferenceId, occupant: &Occupant, received: Instant, found: bool, now: Instant) {
         let Some(jid) = occupant.bare() else { return };
         if self.is_muted(id, &jid) {
             if occupant.role < Role::Moderator {
-                return self.hold_muted(id, &jid);
+                return self.hold_muted(id, &jid, now);
             }
             // Only admins enter as moderators, and nobody but an admin can have made him one.
             let room = self.conferences.get(&id).map(|conference| conference.room().clone());
@@ -158,7 +163,7 @@ impl Conferences {
                 self.lift(room, &jid, Restriction::Mute);
             });
         }
-        self.revoice(id, |of| *of == jid, &Decision::bare(Action::Mute, received, found));
+        self.revoice(id, |of| *of == jid, &Decision::bare(Action::Mute, received, found), now);
     }
 
     fn gone(
@@ -170,6 +175,10 @@ impl Conferences {
         found: bool,
         now: Instant,
     ) {
+        if let Some(jid) = occupant.bare().filter(|_| occupant.role == Role::Visitor) {
+            // To leave gives nobody a voice, also not who calls later.
+            self.stick(id, &jid, now);
+        }
         match (departure, occupant.bare()) {
             (Departure::Kicked, Some(jid)) => {
                 let decision = self.decision(id, Action::Kick, cause, found);
@@ -201,21 +210,29 @@ impl Conferences {
         }
     }
 
-    fn role_changed(&mut self, id: ConferenceId, occupant: &Occupant, from: Role, cause: &Cause, found: bool) {
+    fn role_changed(
+        &mut self,
+        id: ConferenceId,
+        occupant: &Occupant,
+        from: Role,
+        cause: &Cause,
+        found: bool,
+        now: Instant,
+    ) {
         match (from, occupant.role) {
             (_, Role::Visitor) => {
                 let decision = self.decision(id, Action::Mute, cause, found);
-                self.voice_revoked(id, occupant, &decision);
+                self.voice_revoked(id, occupant, &decision, now);
             }
             (Role::Visitor | Role::None, Role::Participant | Role::Moderator) => {
                 let muted = occupant.bare().filter(|jid| self.is_muted(id, jid));
                 match muted.filter(|_| found && occupant.role == Role::Participant) {
                     // While we could not look he left and came back, or was granted voice: nobody can tell, and the mute
                     // holds until somebody grants it where we see it.
-                    Some(jid) => self.hold_muted(id, &jid),
+                    Some(jid) => self.hold_muted(id, &jid, now),
                     None => {
                         let decision = self.decision(id, Action::Unmute, cause, found);
-                        self.voice_granted(id, occupant, &decision);
+                        self.voice_granted(id, occupant, &decision, now);
                     }
                 }
             }
@@ -240,6 +257,8 @@ impl Conferences {
         }
         let decision = self.decision(id, Action::Admission, cause, found);
         self.evict(id, |of| of == jid, &decision, now);
+        // A member who was never in the room has the voice there that newcomers may not have.
+        self.revoice(id, |of| of == jid, &decision, now);
     }
 
     fn banned(&mut self, id: ConferenceId, jid: &BareJid, cause: &Cause, found: bool, now: Instant) {
@@ -301,7 +320,7 @@ impl Conferences {
         if changed && evicted == 0 {
             self.tell_nothing_done(id, None, decision.clone());
         }
-        self.revoice(id, |_| true, &decision);
+        self.revoice(id, |_| true, &decision, now);
     }
 
     /// Ends the legs of those among some who may not be in the call any more, and returns how many.
@@ -339,7 +358,14 @@ impl Conferences {
     }
 
     /// The room did not do what the focus asked.
-    fn not_obeyed(&mut self, id: ConferenceId, moderation: &Moderation, condition: String, received: Instant) {
+    fn not_obeyed(
+        &mut self,
+        id: ConferenceId,
+        moderation: &Moderation,
+        condition: String,
+        received: Instant,
+        now: Instant,
+    ) {
         let Some(conference) = self.conferences.get(&id) else { return };
         let (action, who) = match moderation {
             Moderation::Role { nick, role } => {
@@ -350,7 +376,15 @@ impl Conferences {
         };
         let decision = Decision { reason: Some(condition), ..Decision::bare(action, received, true) };
         let correlation = conference.correlation(Some(who));
-        self.tell(decision.event(ActionResult::Rejected, None, correlation));
+        let of = match moderation {
+            Moderation::Role { nick, .. } => conference.mirror.occupant(nick).cloned(),
+            Moderation::Affiliation { .. } => None,
+        };
+        self.tell(decision.clone().event(ActionResult::Rejected, None, correlation));
+        if let Some(occupant) = of {
+            // Who was to have a voice, and has none, is a visitor still.
+            self.revoice_occupant(id, &occupant, &decision, now);
+        }
     }
 
     fn decision(&self, id: ConferenceId, action: Action, cause: &Cause, found: bool) -> Decision {

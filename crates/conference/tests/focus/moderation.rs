@@ -164,7 +164,11 @@ fn visitors_are_silent_where_the_room_is_moderated_or_the_operator_says_so() {
     assert_eq!(stage.moderated(), ["mute applied muc bob@example.test leg"]);
     stage.room(|room| room.leave("Bob"));
     assert!(stage.is_muted(leg), "leaving gives nobody a voice");
+    stage.orders();
     stage.room(|room| room.join("Bob", BOB, "participant"));
+    assert!(stage.is_muted(leg), "nor does coming back");
+    assert_eq!(stage.orders(), ["Bob visitor"]);
+    stage.room(|room| room.role("Bob", "participant", ""));
     assert!(!stage.is_muted(leg));
     // Where visitors may speak, revoking a voice does nothing in the call.
     let (_, mut stage, leg) = enter(&[], false);

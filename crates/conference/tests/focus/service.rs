@@ -297,6 +297,11 @@ impl Room {
             (Some("set"), ns::MUC_ADMIN) if !self.obeys => {
                 stanza::error(request, "cancel", "not-allowed").to_xml(ns::COMPONENT)
             }
+            (Some("set"), ns::MUC_ADMIN)
+                if item.and_then(|item| item.attr("nick")).is_some_and(|nick| !self.occupants.contains_key(nick)) =>
+            {
+                stanza::error(request, "cancel", "item-not-found").to_xml(ns::COMPONENT)
+            }
             (Some("set"), ns::MUC_ADMIN) => {
                 let item = item.unwrap();
                 let told = match (item.attr("nick"), item.attr("role"), item.attr("jid")) {

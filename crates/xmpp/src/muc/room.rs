@@ -91,6 +91,8 @@ impl Standing {
 
 /// Requests of ours as a moderator that may wait for an answer.
 const PENDING: usize = 256;
+/// How long such an answer may take; it may not come, for what leaves here may be dropped on its way.
+const ANSWER: Duration = Duration::from_secs(10);
 /// How long after losing our place, or failing to reconcile, we try again; up to twice that, for a server that failed
 /// many rooms must not meet them all at once.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -129,7 +131,8 @@ pub struct Room {
     facts: RoomConfig,
     password: Option<Secret>,
     subject: String,
-    pending: BTreeMap<String, Moderation>,
+    /// What was asked as a moderator, and by when it is to be answered.
+    pending: BTreeMap<String, (Moderation, Instant)>,
     outputs: VecDeque<Output>,
 }
 
@@ -187,6 +190,11 @@ impl Room {
     /// When `handle_timeout` is wanted.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
+        let unanswered = self.pending.values().map(|(_, deadline)| *deadline).min();
+        [self.due(), unanswered].into_iter().flatten().min()
+    }
+
+    fn due(&self) -> Option<Instant> {
         match &self.state {
             State::Entering(entry) => Some(entry.deadline()),
             State::Live(_) if self.stale => Some(self.rested),
@@ -198,7 +206,12 @@ impl Room {
 
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.poll_timeout().is_none_or(|due| now < due) {
+        for (_, (moderation, _)) in self.pending.extract_if(.., |_, (_, deadline)| *deadline <= now).collect::<Vec<_>>()
+        {
+            let condition = "remote-server-timeout".to_owned();
+            self.tell(RoomEvent::ModerationRefused { moderation, condition });
+        }
+        if self.due().is_none_or(|due| now < due) {
             return;
         }
         match &mut self.state {
@@ -229,27 +242,32 @@ impl Room {
         if let Some(place) = self.place().filter(|_| inside) {
             self.send(super::leave(&place));
         }
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.pending.clear();
         self.state = State::Over;
     }
 
     /// Sets an occupant's role, as a moderator of the room.
-    pub fn set_role(&mut self, nick: &str, role: Role, reason: Option<&str>) {
+    pub fn set_role(&mut self, nick: &str, role: Role, reason: Option<&str>, now: Instant) {
         let id = self.seed.id();
         let request = super::admin::set_role(&id, &self.config.room, nick, role, reason);
-        self.moderate(id, request, Moderation::Role { nick: nick.to_owned(), role });
+        self.moderate(id, request, Moderation::Role { nick: nick.to_owned(), role }, now);
     }
 
     /// Sets a user's affiliation, as an owner of the room.
-    pub fn set_affiliation(&mut self, jid: &BareJid, affiliation: Affiliation, reason: Option<&str>) {
+    pub fn set_affiliation(&mut self, jid: &BareJid, affiliation: Affiliation, reason: Option<&str>, now: Instant) {
         let id = self.seed.id();
         let request = super::admin::set_affiliation(&id, &self.config.room, jid, affiliation, reason);
-        self.moderate(id, request, Moderation::Affiliation { jid: jid.clone(), affiliation });
+        self.moderate(id, request, Moderation::Affiliation { jid: jid.clone(), affiliation }, now);
     }
 
-    fn moderate(&mut self, id: String, request: Element, moderation: Moderation) {
+    fn moderate(&mut self, id: String, request: Element, moderation: Moderation, now: Instant) {
         let here = matches!(self.state, State::Live(_)) || (self.ready && matches!(self.state, State::Entering(_)));
         if here && self.pending.len() < PENDING {
-            self.pending.insert(id, moderation);
+            self.pending.insert(id, (moderation, now + ANSWER));
             self.send(request);
         } else {
             let condition = if here { "resource-constraint" } else { "recipient-unavailable" }.to_owned();

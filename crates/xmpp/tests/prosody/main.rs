@@ -83,7 +83,7 @@ fn sees_voice_kick_ban_and_unban_and_moderates_itself() {
     world.send(alice, &admin::set_role("r", &room(), "Bob", Role::Visitor, Some("too noisy")));
     let time = world.until("muted", |world| role(world, "bob@example.test") == Some(Role::Visitor));
     eprintln!("voice revoked after {time:?}: {:?}", world.events);
-    world.room.as_mut().unwrap().set_role("Bob", Role::Participant, None);
+    world.room.as_mut().unwrap().set_role("Bob", Role::Participant, None, server::now());
     world.until("unmuted by the focus", |world| role(world, "bob@example.test") == Some(Role::Participant));
     world.send(alice, &admin::set_role("k", &room(), "Bob", Role::None, None));
     world.until("kicked", |world| {

@@ -290,8 +290,8 @@ fn a_self_ping_tells_whether_we_are_still_in() {
 #[test]
 fn moderates_and_tells_when_the_room_refuses() {
     let mut service = live(PROSODY);
-    service.room.set_role("Bob", Role::Visitor, Some("still muted"));
-    service.room.set_affiliation(&"bob@example.test".parse().unwrap(), Affiliation::Outcast, None);
+    service.room.set_role("Bob", Role::Visitor, Some("still muted"), service.now);
+    service.room.set_affiliation(&"bob@example.test".parse().unwrap(), Affiliation::Outcast, None, service.now);
     service.silent = true;
     service.settle();
     let ids: Vec<_> = service.sent.iter().map(|stanza| stanza.attr("id").unwrap().to_owned()).collect();
@@ -307,7 +307,7 @@ fn moderates_and_tells_when_the_room_refuses() {
     assert_eq!(service.play_answer(&done), [""; 0]);
     service.room.handle_link(Link::Down, service.now);
     service.told();
-    service.room.set_role("Bob", Role::Visitor, None);
+    service.room.set_role("Bob", Role::Visitor, None, service.now);
     assert_eq!(service.told(), ["refused Role { nick: \"Bob\", role: Visitor } recipient-unavailable"]);
 }
 

@@ -147,7 +147,7 @@ impl Room {
             {
                 self.send(crate::muc::leave(&place));
             }
-            self.state = State::Over;
+            self.end();
             return self.tell(RoomEvent::Destroyed(destroy.clone()));
         }
         if let Some(new) = info.items.iter().find_map(|item| item.nick.as_deref()).filter(|_| info.has(303)) {

@@ -105,7 +105,7 @@ impl Room {
         if from.resource().is_some() {
             return self.ping_answer(iq, id, now);
         }
-        if let Some(moderation) = self.pending.remove(id) {
+        if let Some((moderation, _)) = self.pending.remove(id) {
             if let Some(condition) = stanza::error_condition(iq) {
                 self.tell(RoomEvent::ModerationRefused { moderation, condition: condition.to_owned() });
             }
@@ -269,7 +269,7 @@ impl Room {
     }
 
     fn absent(&mut self) {
-        self.state = State::Over;
+        self.end();
         self.tell(RoomEvent::Absent);
     }
 
@@ -292,7 +292,7 @@ impl Room {
                 self.tell(RoomEvent::LinkLost);
             }
         } else {
-            self.state = State::Over;
+            self.end();
             self.tell(RoomEvent::Failed { failure: Failure::Link, condition: None });
         }
     }
