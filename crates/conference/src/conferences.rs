@@ -2,6 +2,7 @@
 
 mod arrival;
 mod call;
+mod ghost;
 mod inquiry;
 mod room;
 mod voice;
@@ -32,6 +33,7 @@ use crate::timetable::Timetable;
 use crate::turns::Turns;
 use crate::{Restricted, Restriction};
 use arrival::Arrival;
+use ghost::Ghosts;
 use inquiry::Inquiries;
 
 /// What lives now.
@@ -72,6 +74,7 @@ pub struct Conferences {
     inquiries: Inquiries,
     timetable: Timetable,
     turns: Turns,
+    ghosts: Ghosts,
     seed: Seed,
     last_id: u64,
     /// True while the component stream is up.
@@ -119,6 +122,7 @@ impl Conferences {
             inquiries: Inquiries::default(),
             timetable: Timetable::default(),
             turns: Turns::default(),
+            ghosts: Ghosts::default(),
             seed: Seed(seed[2]),
             last_id: 0,
             connected: false,
@@ -151,11 +155,7 @@ impl Conferences {
             return self.settle(now);
         }
         let Some(id) = self.rooms.get(&from.bare()).copied() else {
-            // A room that was left says goodbye.
-            if element.attr("type") != Some("unavailable") {
-                self.drop_stanza(xmpp::DropReason::Unhandled, "not from a room with a conference");
-            }
-            return;
+            return self.haunted(element, &from);
         };
         if let Some(conference) = self.conferences.get_mut(&id) {
             conference.mirror.handle_stanza(element, received);
@@ -171,6 +171,7 @@ impl Conferences {
             self.kept = Kept::Until(now + LINGER);
         }
         if !up {
+            self.ghosts.clear();
             self.inquiries_lost(now);
         }
         let all: Vec<ConferenceId> = self.rooms.values().copied().collect();

@@ -96,6 +96,7 @@ impl Conferences {
             reconfigured: None,
             linger: None,
         };
+        self.ghosts.forget(room);
         self.conferences.insert(id, conference);
         self.rooms.insert(room.clone(), id);
         Ok(id)

@@ -82,6 +82,8 @@ impl Conferences {
                 self.agent.answer_offer(call, &[], None, now);
             }
             (Stage::Mixed, Ok(None)) => {
+                // The answer in the ACK is judged by where this came from, or a phone in another network is a stranger.
+                leg.signalling = signalling(request, leg.signalling.source);
                 let theirs = leg.theirs.as_ref();
                 match self.media.offer(id, &mut leg.ours, theirs, Some(port), leg.signalling) {
                     Ok((_, body)) => {
@@ -169,7 +171,8 @@ impl Conferences {
     /// Ends a leg by a moderator's decision, which is told when the BYE is sent.
     pub(super) fn boot(&mut self, id: LegId, decision: Decision, cause: u16, text: &str, now: Instant) {
         let text = match &decision.reason {
-            Some(reason) => format!("{text}: {reason}"),
+            // At some length a BYE does not leave any more, and the call would go on.
+            Some(reason) => format!("{text}: {}", reason.chars().take(REASON).collect::<String>()),
             None => text.to_owned(),
         };
         if let Some(leg) = self.legs.get_mut(&id) {
@@ -203,3 +206,6 @@ impl Conferences {
         self.tell(decision.event(result, at, correlation));
     }
 }
+
+/// Characters of a moderator's reason that a BYE carries.
+const REASON: usize = 200;

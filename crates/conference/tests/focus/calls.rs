@@ -217,3 +217,43 @@ fn garbage_is_dropped_and_counted() {
     stage.stanza("<message from='room9@conference.example.test/x' to='focus@cusax.example.test/mixer'/>");
     assert!(matches!(stage.events[..], [Event::SipDropped(_), Event::XmppDropped(_)]));
 }
+
+#[test]
+fn a_long_reason_of_a_moderator_leaves_room_for_the_bye_that_tells_it() {
+    let mut stage = Stage::new(Flavour::Prosody);
+    stage.room(|room| room.join("Bob", "bob@example.test/x", "participant"));
+    stage.enter("bob");
+    stage.sent.clear();
+    stage.room(|room| room.kick("Bob", &"é".repeat(60_000)));
+    let byes = stage.byes();
+    assert_eq!(byes[0].1, format!("SIP;cause=403;text=\"Kicked: {}\"", "é".repeat(200)));
+}
+
+#[test]
+fn who_is_kicked_and_never_acknowledges_is_told_why() {
+    let mut stage = Stage::new(Flavour::Prosody);
+    stage.room(|room| room.join("Bob", "bob@example.test/x", "participant"));
+    let mut phone = stage.phone("bob");
+    let offer = phone.sdp("sendrecv");
+    let invite = phone.invite(URI, &offer);
+    stage.sip(invite);
+    stage.room(|room| room.kick("Bob", "noise"));
+    stage.pass(Duration::from_secs(33));
+    assert_eq!(stage.byes(), [(phone.call_id(), "SIP;cause=403;text=\"Kicked: noise\"".to_owned())]);
+}
+
+#[test]
+fn who_asks_for_an_offer_from_another_network_is_judged_by_where_he_is_now() {
+    let mut stage = Stage::new(Flavour::Prosody);
+    let (mut phone, _) = stage.enter("alice");
+    phone.media = "10.0.0.5 4000".to_owned();
+    phone.vias = "SIP/2.0/UDP 10.0.0.5:5060;rport=31000;received=203.0.113.7;branch=z9hG4bKx".to_owned();
+    let again = phone.request("INVITE", URI, "", "");
+    stage.sip(again);
+    assert_eq!(stage.response().status(), Some(200));
+    let answer = phone.sdp("sendrecv");
+    let ack = phone.request("ACK", URI, "", &answer);
+    stage.sip(ack);
+    let Some(Command::UpdateLeg(update)) = stage.commands.last() else { panic!("an update") };
+    assert_eq!(update.signalling.source, "203.0.113.7".parse::<std::net::IpAddr>().unwrap());
+}

@@ -169,3 +169,27 @@ fn after_a_lost_link_a_few_rooms_at_a_time_are_entered_and_a_slow_server_answers
     }
     assert_eq!(reconciled(&mut stage), [ReconcileResult::InSync; 30]);
 }
+
+#[test]
+fn a_room_that_takes_the_focus_for_an_occupant_without_a_conference_is_left_once() {
+    let mut stage = meeting();
+    let (mut phone, _) = stage.enter("alice");
+    stage.link(false);
+    let bye = phone.request("BYE", URI, "", "");
+    stage.sip(bye);
+    stage.pass(Duration::from_secs(61));
+    assert_eq!(stage.focus.counts().conferences, 0, "without a word to the room, for there is no link");
+    stage.link(true);
+    // The server kept it in the room.
+    stage.rooms.get_mut(ROOM).unwrap().focus = true;
+    stage.stanzas.clear();
+    stage.room(|room| room.join("Carol", "carol@example.test/x", "participant"));
+    let [leave] = &stage.stanzas[..] else { panic!("{:?}", stage.stanzas) };
+    assert_eq!((leave.name(), leave.attr("type")), ("presence", Some("unavailable")));
+    assert!(!stage.rooms[ROOM].focus);
+    for (kind, room) in [("type='groupchat'", ROOM), ("type='error'", "a@conference.example.test"), ("", "a@elsewhere")]
+    {
+        stage.stanza(&format!("<message from='{room}/x' to='focus@cusax.example.test/mixer' {kind}/>"));
+    }
+    assert_eq!(stage.stanzas.len(), 1);
+}
