@@ -4,6 +4,7 @@ mod arrival;
 mod call;
 mod ghost;
 mod inquiry;
+mod probe;
 mod room;
 mod voice;
 
@@ -203,11 +204,13 @@ impl Conferences {
     }
 
     /// Takes what the mixer tells.
-    pub fn handle_mixer_event(&mut self, event: MixerEvent) {
+    pub fn handle_mixer_event(&mut self, event: MixerEvent, now: Instant) {
         match event {
             MixerEvent::MuteApplied { leg, cause, at, muted: _ } => self.confirmed(leg, cause, at),
-            MixerEvent::LegLatched { leg, source } => self.media.latched(leg, source),
+            MixerEvent::LegLatched { leg, seat, source } => self.media.latched(leg, seat, source),
+            MixerEvent::LegSilent { leg } => self.probe(leg, now),
         }
+        self.settle(now);
     }
 
     /// Runs timers that are due.
@@ -280,13 +283,16 @@ impl Conferences {
                 ua::Output::Ended { call, reason, .. } => self.ended(call, reason, now),
                 ua::Output::Request { request, call, message, .. } => self.asked(request, call, &message, now),
                 ua::Output::Dropped { reason, flow, detail } => self.drop_sip(reason, &flow, detail),
-                // The focus calls nobody and asks nothing but BYE.
+                ua::Output::Response { request, call: Some(call), status, .. } => {
+                    self.probed(request, call, status, now);
+                }
+                // The focus calls nobody and asks nothing but BYE and, within calls, OPTIONS.
                 ua::Output::Progress { .. }
                 | ua::Output::Answered { .. }
                 | ua::Output::Failed { .. }
                 | ua::Output::Agreed { .. }
                 | ua::Output::Refused { .. }
-                | ua::Output::Response { .. } => {}
+                | ua::Output::Response { call: None, .. } => {}
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use cusax_event::media::{Leg as LegEvent, LegState};
 use cusax_event::{Correlation, Event, Identity, LegId};
-use cusax_mixer::{ConferenceId, PortId, Signalling};
+use cusax_mixer::{ConferenceId, Seat, Signalling};
 use cusax_rtp::sdp::Session;
 use cusax_sip::ua::{Body, CallHandle};
 use cusax_sip::{Flow, Message};
@@ -36,7 +36,7 @@ pub(super) struct Arrival {
 
 /// What a new leg and its caller agree on, or will once he answers our offer.
 struct Terms {
-    port: PortId,
+    seat: Seat,
     ours: Description,
     theirs: Option<Session>,
     agreed: Option<Agreed>,
@@ -149,7 +149,7 @@ impl Conferences {
         let others = || conference.mirror.people(callers, &participant.jid);
         let admitted = self.situation(conference, &participant.jid).may_enter(others);
         let leg = LegId(self.next_id());
-        let terms = admitted.and_then(|()| self.agree(call, leg));
+        let terms = admitted.and_then(|()| self.agree(call, leg, now));
         match terms {
             Ok(terms) => self.let_in(call, leg, participant, terms, now),
             Err(refusal) => self.refuse(call, refusal, now),
@@ -166,18 +166,18 @@ impl Conferences {
         Situation { room: conference.mirror.configuration(), standing, banned }
     }
 
-    fn agree(&mut self, call: CallHandle, leg: LegId) -> Result<Terms, Refusal> {
+    fn agree(&mut self, call: CallHandle, leg: LegId, now: Instant) -> Result<Terms, Refusal> {
         let Some(Place::Arriving(arrival)) = self.calls.get(&call) else { return Err(Refusal::NotSdp) };
         let mut ours = Description::new(self.seed.next());
         let theirs = described(&arrival.invite)?;
         match theirs {
             Some(theirs) => {
-                let (agreed, body) = self.media.answer(leg, &mut ours, &theirs, arrival.signalling)?;
-                Ok(Terms { port: agreed.port, ours, theirs: Some(theirs), agreed: Some(agreed), body })
+                let (agreed, body) = self.media.answer(leg, &mut ours, &theirs, arrival.signalling, now)?;
+                Ok(Terms { seat: agreed.seat, ours, theirs: Some(theirs), agreed: Some(agreed), body })
             }
             None => {
-                let (port, body) = self.media.offer(leg, &mut ours, None, None, arrival.signalling)?;
-                Ok(Terms { port, ours, theirs: None, agreed: None, body })
+                let (seat, body) = self.media.offer(leg, &mut ours, None, None, arrival.signalling, now)?;
+                Ok(Terms { seat, ours, theirs: None, agreed: None, body })
             }
         }
     }
@@ -200,7 +200,7 @@ impl Conferences {
             call_id: Arc::from(arrival.invite.call_id()),
             remote_session: self.agent.session(call).and_then(|session| session.remote),
             ssrc: self.seed.ssrc(),
-            port: terms.port,
+            seat: terms.seat,
             signalling: arrival.signalling,
             ours: terms.ours,
             theirs: terms.theirs,
@@ -208,6 +208,8 @@ impl Conferences {
             stage: LegStage::Offering { mixed: false },
             muted,
             by_default: by_default && !sticks && role.is_none(),
+            probe: None,
+            gone: None,
             ended_by: None,
         };
         self.legs.insert(id, leg);

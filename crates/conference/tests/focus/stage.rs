@@ -14,7 +14,7 @@ use cusax_rtp::Codec;
 use cusax_sip::{Flow, ListenerId, Message, Transport};
 use cusax_xmpp::{BareJid, Element, ns};
 
-use crate::phone::{Phone, ok};
+use crate::phone::{Phone, answer};
 use crate::service::{FOCUS, Flavour, NICK, Room, no_such_room, parse};
 
 pub(crate) const ROOM: &str = "room1@conference.example.test";
@@ -36,6 +36,8 @@ pub(crate) struct Stage {
     pub(crate) now: Instant,
     pub(crate) rooms: BTreeMap<String, Room>,
     link: bool,
+    /// What phones answer to requests of the focus, if they do.
+    pub(crate) phones_say: Option<u16>,
     /// Whether the MUC service answers only what [`Self::serve`] lets it.
     pub(crate) slow: bool,
     /// What it has yet to answer.
@@ -88,6 +90,7 @@ impl Stage {
             now: start(),
             rooms: BTreeMap::from([(ROOM.to_owned(), Room::new(ROOM, flavour))]),
             link: false,
+            phones_say: Some(200),
             slow: false,
             backlog: VecDeque::new(),
             mixing: true,
@@ -149,9 +152,10 @@ impl Stage {
                 Output::Sip(transmit) => {
                     let message = Message::parse(transmit.bytes).unwrap();
                     assert!(message.defect().is_none(), "{}", message.first_line());
-                    let request = message.is_request().then(|| ok(&message));
+                    let answer =
+                        self.phones_say.filter(|_| message.is_request()).map(|status| answer(&message, status));
                     self.sent.push_back(message);
-                    if let Some(answer) = request {
+                    if let Some(answer) = answer {
                         self.focus.handle_sip(answer, transmit.flow, self.now);
                     }
                 }
@@ -212,6 +216,12 @@ impl Stage {
         self.stanza(&answers);
     }
 
+    /// Lets the mixer say that nothing comes from a leg.
+    pub(crate) fn silence(&mut self, leg: LegId) {
+        self.focus.handle_mixer_event(MixerEvent::LegSilent { leg }, self.now);
+        self.pump();
+    }
+
     fn mix(&mut self, command: Command) {
         self.commands.push(command);
         match command {
@@ -222,9 +232,11 @@ impl Stage {
             Command::SetMuted { leg, muted, cause } => {
                 self.muted.insert(leg, muted).unwrap();
                 if self.mixing {
-                    self.focus.handle_mixer_event(MixerEvent::MuteApplied { leg, muted, cause, at: self.now + TICK });
+                    let at = self.now + TICK;
+                    self.focus.handle_mixer_event(MixerEvent::MuteApplied { leg, muted, cause, at }, at);
                 }
             }
+            Command::StopWaiting { leg } => assert!(self.muted.contains_key(&leg)),
             Command::RemoveLeg { leg } => {
                 self.muted.remove(&leg).unwrap();
             }
