@@ -39,6 +39,9 @@ impl Conferences {
             RoomEvent::OccupantJoined(occupant) => self.entered(id, &occupant, received, found, now),
             RoomEvent::OccupantLeft { occupant, departure, cause } => {
                 self.gone(id, &occupant, departure, &cause, found, now);
+                if blind && departure == Departure::Unseen {
+                    self.missed(id, &occupant, received);
+                }
             }
             // What we asked for is done, and nobody is to be told; but what it means for the call is looked at.
             RoomEvent::RoleChanged { occupant, .. } if own => {
@@ -207,6 +210,15 @@ impl Conferences {
                 | Departure::Unseen,
                 _,
             ) => {}
+        }
+    }
+
+    /// Somebody went while we could not look: a kick cannot be told from a leave, so his legs stay, and that is told.
+    fn missed(&mut self, id: ConferenceId, occupant: &Occupant, received: Instant) {
+        let Some(jid) = occupant.bare().filter(|jid| self.role(id, jid).is_none()) else { return };
+        for leg in self.legs_of(id, |of| *of == jid) {
+            let decision = Decision::bare(Action::Kick, received, true);
+            self.tell_decision(leg, decision, ActionResult::Unconfirmed, None);
         }
     }
 
