@@ -23,6 +23,8 @@ use crate::config::media::Latch as LatchName;
 const SOCKETS: usize = 32;
 /// Legs that the thread takes.
 pub(super) const LEGS: usize = 2_000;
+/// Batches that are taken from a socket before the others have their turn again, and time is looked at.
+const BATCHES: usize = 8;
 /// Commands, or events, that wait.
 const RING: usize = 8_192;
 /// How often the thread says what it did.
@@ -118,17 +120,7 @@ impl Thread {
             if self.commands.is_abandoned() {
                 return;
             }
-            for (index, (socket, port)) in self.sockets.iter().zip(&self.ports).enumerate() {
-                while ready.socket(index) && socket.recv_batch(&mut received).is_ok() {
-                    let now = clock::now();
-                    for datagram in received.iter() {
-                        self.mixer.handle_packet(*port, datagram.from, datagram.bytes, now);
-                    }
-                    if received.len() < BATCH {
-                        break;
-                    }
-                }
-            }
+            self.receive(&mut received, |index| ready.socket(index));
             self.tick(&mut out);
             while let Some(event) = self.mixer.poll_event() {
                 // A full ring means that nobody listens any more.
@@ -142,6 +134,30 @@ impl Thread {
                 let used = self.ports.iter().filter(|port| self.mixer.uses(**port)).count();
                 let ports = [used as u64, (self.ports.len() - used) as u64];
                 self.telemetry.emit(&Event::MixerReport(Report { ports, ..self.mixer.report() }));
+            }
+        }
+    }
+
+    /// Takes in what came. Who floods a socket gets no more than his turn, and nobody more than the time until the next
+    /// tick: what is left waits in the sockets' buffers, or is lost there.
+    fn receive(&mut self, received: &mut RecvBatch, is_ready: impl Fn(usize) -> bool) {
+        let due = self.mixer.poll_timeout();
+        for turn in 0..BATCHES {
+            let mut more = false;
+            for (index, (socket, port)) in self.sockets.iter().zip(&self.ports).enumerate() {
+                // The first turn is everybody's, or a late tick would let nothing in.
+                let late = turn > 0 && due.is_some_and(|due| due <= clock::now());
+                if late || !is_ready(index) || socket.recv_batch(received).is_err() {
+                    continue;
+                }
+                let now = clock::now();
+                for datagram in received.iter() {
+                    self.mixer.handle_packet(*port, datagram.from, datagram.bytes, now);
+                }
+                more |= received.len() >= BATCH;
+            }
+            if !more {
+                return;
             }
         }
     }

@@ -137,8 +137,36 @@ fn tries_another_nick_where_its_own_is_taken() {
         service.play_xml(&refused_entry("conflict").replace("/conference-bridge'", &format!("/{taken}'")));
         assert!(service.requests().last().unwrap().contains(&format!("/{nick}'")));
     }
-    let last = refused_entry("conflict").replace("/conference-bridge'", "/conference-bridge-3'");
-    assert_eq!(service.play_xml(&last), ["failed nick conflict"]);
+    // Those can be taken by who means to keep the focus out; the next cannot.
+    let mut tried = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        let taken = service.room.nick().to_owned();
+        assert_eq!(service.play_xml(&conflict(&taken)), [""; 0]);
+        assert!(tried.insert(service.room.nick().to_owned()));
+        assert_eq!(service.room.nick().len(), "conference-bridge-01234567".len());
+    }
+    let last = service.room.nick().to_owned();
+    assert_eq!(service.play_xml(&conflict(&last)), ["failed nick conflict"]);
+}
+
+fn conflict(nick: &str) -> String {
+    refused_entry("conflict").replace("/conference-bridge'", &format!("/{nick}'"))
+}
+
+#[test]
+fn takes_its_own_nick_again_when_it_comes_back() {
+    let mut service = silent();
+    knocking(&mut service);
+    service.play_xml(&conflict("conference-bridge"));
+    service.silent = false;
+    let welcome = section(PROSODY, "3.").into_iter().map(|stanza| stanza.to_xml(cusax_xmpp::ns::COMPONENT));
+    service.play_xml(&welcome.collect::<String>().replace("/conference-bridge'", "/conference-bridge-2'"));
+    assert!(service.room.is_live());
+    service.room.handle_link(Link::Down, service.now);
+    service.requests();
+    service.room.handle_link(Link::Up, service.now);
+    service.told();
+    assert!(service.requests().iter().any(|it| it.starts_with("<presence") && it.contains("/conference-bridge'")));
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub(super) async fn listen(core: Shared, rearm: Rc<Notify>) {
         let mut core = core.borrow_mut();
         if let Some(meetings) = &mut core.meetings {
             while let Ok(event) = meetings.events.pop() {
-                meetings.core.handle_mixer_event(event);
+                meetings.core.handle_mixer_event(event, now);
             }
         }
         core.settle(now);
