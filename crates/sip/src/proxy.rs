@@ -24,7 +24,7 @@ use crate::flow::via_name;
 use crate::method::Method;
 use crate::name::Name;
 use crate::transaction::{self, Layer, ServerId, T64, Timers};
-use crate::{Compose, Edit, Flow, Message, Transmit};
+use crate::{Compose, Edit, Flow, Message};
 use best::Candidate;
 use context::{Branch, BranchState, Context};
 use cusax_event::sip::DropReason;
