@@ -101,6 +101,11 @@ fn run(seed: u64) {
                 stage.room(|room| room.role(&nick, "participant", ""));
                 if seen && before == "visitor" {
                     revoked.remove(user);
+                    let room = &stage.rooms[ROOM];
+                    let now = room.occupants[&nick].role;
+                    // ejabberd names no actor, so that there who was hidden may as well have come just now.
+                    let told = flavour == Flavour::Prosody || room.hidden.is_empty();
+                    assert_eq!(if told { now } else { "participant" }, "participant", "seed {seed} turn {turn}: the grant is not taken back");
                 }
             }
             7 if present => stage.room(|room| room.kick(&nick, "")),
