@@ -222,11 +222,11 @@ impl Mirror {
         outputs
     }
 
-    fn change(&mut self, event: RoomEvent, compared: bool, now: Instant) -> Change {
+    fn change(&mut self, mut event: RoomEvent, compared: bool, now: Instant) -> Change {
         let blind = self.blind;
         let found = blind || compared;
         let mut own = false;
-        match &event {
+        match &mut event {
             RoomEvent::Ready => {
                 (self.ready, self.blind, self.last) = (true, false, None);
                 self.orders.reopen(|nick| self.room.occupant(nick), now);
@@ -239,7 +239,11 @@ impl Mirror {
                 }
             }
             RoomEvent::RoleChanged { occupant, .. } => own = self.orders.has_role(occupant),
-            RoomEvent::OccupantLeft { occupant, .. } => self.orders.left(&occupant.nick),
+            RoomEvent::OccupantLeft { occupant, .. } => {
+                // Who went before he got the voice that a moderator granted did not go as a visitor.
+                occupant.role = self.orders.outcome(occupant);
+                self.orders.left(&occupant.nick);
+            }
             RoomEvent::NickChanged { occupant, from } => self.orders.renamed(from, &occupant.nick),
             RoomEvent::ModerationRefused { moderation, condition } => {
                 self.orders.refused(moderation, condition, now);

@@ -157,10 +157,12 @@ impl Conferences {
     fn entered(&mut self, id: ConferenceId, occupant: &Occupant, received: Instant, found: bool, now: Instant) {
         let Some(jid) = occupant.bare() else { return };
         if self.is_muted(id, &jid) {
-            if occupant.role < Role::Moderator {
-                return self.hold_muted(id, &jid, now);
+            match occupant.role {
+                Role::None | Role::Visitor => return,
+                Role::Participant => return self.hold_muted(id, &jid, now),
+                // Only admins enter as moderators, and nobody but an admin can have made him one.
+                Role::Moderator => {}
             }
-            // Only admins enter as moderators, and nobody but an admin can have made him one.
             let room = self.conferences.get(&id).map(|conference| conference.room().clone());
             room.iter().for_each(|room| {
                 self.lift(room, &jid, Restriction::Mute);

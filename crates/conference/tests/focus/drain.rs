@@ -74,8 +74,9 @@ fn run(seed: u64) {
         let nick = nick.unwrap_or_else(|| user.to_uppercase());
         let banned = stage.rooms[ROOM].affiliations.get(&address) == Some(&"outcast");
         let seen = up && stage.rooms[ROOM].focus;
-        match chance.below(14) {
-            0 | 1 => {
+        match chance.below(16) {
+            // Who calls a service that does not answer waits.
+            0 | 1 if !stage.slow => {
                 let mut phone = stage.phone(user);
                 if stage.dial(&mut phone).status() == Some(200) {
                     let leg = stage.muted.keys().last().copied().unwrap();
@@ -101,6 +102,15 @@ fn run(seed: u64) {
                 stage.room(|room| room.role(&nick, "participant", ""));
                 if seen && before == "visitor" {
                     revoked.remove(user);
+                    let room = &stage.rooms[ROOM];
+                    let now = room.occupants[&nick].role;
+                    // ejabberd names no actor, so that there who was hidden may as well have come just now.
+                    let told = !stage.slow && (flavour == Flavour::Prosody || room.hidden.is_empty());
+                    assert_eq!(
+                        if told { now } else { "participant" },
+                        "participant",
+                        "seed {seed} turn {turn}: the grant is not taken back"
+                    );
                 }
             }
             7 if present => stage.room(|room| room.kick(&nick, "")),
@@ -112,6 +122,15 @@ fn run(seed: u64) {
             }
             10 if present => stage.room(|room| room.rename(&nick, &format!("{nick}{turn}"))),
             11 if !present && !banned => stage.room(|room| room.join(&nick, &format!("{address}/x"), "visitor")),
+            12 if up => stage.slow = true,
+            13 if stage.slow => stage.serve(usize::try_from(chance.below(4)).unwrap()),
+            14 if stage.slow => {
+                // What the focus asked as a moderator gets lost; it asks again.
+                stage.backlog.retain(|stanza| stanza.attr("type") != Some("set"));
+                stage.slow = false;
+                stage.serve(usize::MAX);
+                stage.pass(Duration::from_secs(20));
+            }
             _ => stage.pass(Duration::from_millis(chance.below(3_000))),
         }
         inside.retain(|(_, leg, _)| stage.muted.contains_key(leg));
@@ -123,7 +142,7 @@ fn run(seed: u64) {
             let user = users[*who];
             assert!(stage.is_muted(*leg) || !revoked.contains(user), "seed {seed}: {user}, whose voice was revoked");
         }
-        if !up {
+        if !up || stage.slow {
             continue;
         }
         for (_, leg, who) in &inside {
@@ -140,6 +159,8 @@ fn run(seed: u64) {
             }
         }
     }
+    stage.slow = false;
+    stage.serve(usize::MAX);
     if !up {
         stage.link(true);
     }

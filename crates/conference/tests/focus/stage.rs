@@ -109,6 +109,7 @@ impl Stage {
     pub(crate) fn link(&mut self, up: bool) {
         self.link = up;
         if !up {
+            self.backlog.clear();
             self.rooms.values_mut().for_each(|room| room.focus = false);
         }
         self.focus.handle_link(up, self.now);

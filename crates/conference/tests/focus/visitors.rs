@@ -126,3 +126,21 @@ fn an_order_that_gets_lost_is_given_again() {
     stage.pass(Duration::from_secs(600));
     assert_eq!(stage.backlog.iter().filter(|stanza| stanza.attr("type") == Some("set")).count(), 5);
 }
+
+#[test]
+fn who_is_granted_voice_keeps_it_though_another_occupant_of_his_goes_before_he_has_it() {
+    let mut stage = Stage::new(Flavour::Prosody);
+    stage.room(|room| room.join("Bob", BOB, "participant"));
+    stage.room(|room| room.join("Tablet", "bob@example.test/tablet", "participant"));
+    let (_, bob) = stage.enter("bob");
+    stage.room(|room| room.role("Bob", "visitor", ""));
+    assert_eq!(stage.orders(), ["Tablet visitor"]);
+    stage.slow = true;
+    stage.room(|room| room.role("Bob", "participant", ""));
+    assert!(!stage.is_muted(bob) && stage.backlog.len() == 1);
+    stage.room(|room| room.leave("Tablet"));
+    stage.slow = false;
+    stage.serve(1);
+    assert!(!stage.is_muted(bob));
+    assert_eq!(stage.kept().last().map(String::as_str), Some("no Mute bob@example.test"));
+}

@@ -119,6 +119,8 @@ pub struct Room {
     seed: Seed,
     state: State,
     nick: String,
+    /// True while the room may have us in it by that nick.
+    placed: bool,
     ready: bool,
     /// Something changed that only entering again shows.
     stale: bool,
@@ -146,6 +148,7 @@ impl Room {
             config,
             seed: Seed::new(seed),
             state: State::Offline,
+            placed: false,
             ready: false,
             stale: false,
             rested: now,

@@ -154,7 +154,7 @@ fn conflict(nick: &str) -> String {
 }
 
 #[test]
-fn takes_its_own_nick_again_when_it_comes_back() {
+fn keeps_the_nick_by_which_the_room_may_have_it_and_takes_its_own_when_it_is_out() {
     let mut service = silent();
     knocking(&mut service);
     service.play_xml(&conflict("conference-bridge"));
@@ -163,10 +163,21 @@ fn takes_its_own_nick_again_when_it_comes_back() {
     service.play_xml(&welcome.collect::<String>().replace("/conference-bridge'", "/conference-bridge-2'"));
     assert!(service.room.is_live());
     service.room.handle_link(Link::Down, service.now);
+    let knocks = |service: &mut Service, nick: &str| {
+        service.told();
+        let presence = format!("<presence to='{ROOM}/{nick}'");
+        service.requests().iter().any(|it| it.starts_with(&presence))
+    };
     service.requests();
     service.room.handle_link(Link::Up, service.now);
-    service.told();
-    assert!(service.requests().iter().any(|it| it.starts_with("<presence") && it.contains("/conference-bridge'")));
+    assert!(knocks(&mut service, "conference-bridge-2"), "another would be a change of nick");
+    assert!(service.room.is_live());
+    let out = "<item affiliation='owner' role='none'/><status code='307'/><status code='110'/>";
+    service.play_xml(&format!(
+        "<presence type='unavailable' from='{ROOM}/conference-bridge-2' to='{FOCUS}'><x xmlns='http://jabber.org/protocol/muc#user'>{out}</x></presence>"
+    ));
+    service.wait();
+    assert!(knocks(&mut service, "conference-bridge"));
 }
 
 #[test]

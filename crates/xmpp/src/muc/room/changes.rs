@@ -163,6 +163,7 @@ impl Room {
         if !was_in {
             return;
         }
+        self.placed = false;
         if !self.ready {
             return self.fail(Failure::Refused, None, now);
         }

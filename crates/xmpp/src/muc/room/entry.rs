@@ -75,7 +75,9 @@ impl Room {
         self.stale = false;
         self.repairs = 0;
         self.sweep = self.sweep.wrapping_add(1);
-        if !matches!(self.state, State::Live(_)) {
+        // Who may be in the room still must not take another nick there: the servers take that for a change of nick, and
+        // ejabberd does not name the others then.
+        if !self.placed {
             self.nick.clone_from(&self.config.nick);
         }
         let patience = if self.ready { PATIENCE } else { self.config.patience };
@@ -171,6 +173,7 @@ impl Room {
         let condition = stanza::error_condition(presence).unwrap_or("undefined-condition");
         let failure = match condition {
             "conflict" if attempt < NICKS => {
+                self.placed = false;
                 self.nick = self.other_nick(attempt + 1);
                 return self.knock(attempt + 1);
             }
@@ -195,6 +198,7 @@ impl Room {
             }
             return self.absent();
         }
+        self.placed = true;
         self.affiliations.begin();
         let mut asked = BTreeMap::new();
         for list in LISTS {
