@@ -266,7 +266,7 @@ async fn a_read_only_directory_still_opens_doors_and_refuses_changes_clearly() {
     let http = cusax.settings().http.address();
     let process = async {
         let dir = cusax.dir().to_owned();
-        cusax.release();
+        cusax.hand_over().unwrap();
         let mut process = Process::start("cusax", serve, dir).unwrap();
         process.ready(Ready::Http(http, "/readyz"), Duration::from_secs(30)).await.unwrap();
         process
