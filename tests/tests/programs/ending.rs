@@ -15,7 +15,7 @@ use crate::run::{Run, signal_process};
 const ROLE: &str = "CUSAX_TESTS_ROLE";
 
 fn all_there() -> bool {
-    available("tryout", &[CUSAX, KAMAILIO, PROSODY, SIPP])
+    available("programs", &[CUSAX, KAMAILIO, PROSODY, SIPP])
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use cusax_load::phone::within;
 use cusax_tests::Scratch;
 use cusax_tests::process::{Process, Ready, first_to_end};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// Longer than a whole tour takes on a machine that compiles beside it.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -30,7 +30,7 @@ impl Run {
     }
 
     pub(crate) fn start(mut command: Command) -> Self {
-        let scratch = Scratch::new("tryout").unwrap();
+        let scratch = Scratch::new("programs").unwrap();
         let temporary = scratch.directory("tmp").unwrap();
         command.env("TMPDIR", &temporary);
         let process = Process::start("run", command, scratch.path().to_owned()).unwrap();
@@ -54,6 +54,12 @@ impl Run {
     /// Signals it alone, not its children.
     pub(crate) fn signal(&self, signal: Signal) {
         signal_process(self.process.pid(), signal);
+    }
+
+    /// Signals its process group, as a terminal does.
+    pub(crate) fn signal_group(&self, signal: Signal) {
+        let id = Pid::from_raw(i32::try_from(self.process.pid()).unwrap()).unwrap();
+        kill_process_group(id, signal).unwrap();
     }
 
     /// Waits for its end.

@@ -32,7 +32,7 @@ fn address(text: &str) -> SocketAddr {
 
 #[tokio::test]
 async fn one_phone_is_answered_by_bob_hears_him_in_the_meeting_and_what_is_printed_works() {
-    if !available("tryout", &[CUSAX, KAMAILIO, PROSODY, SIPP]) {
+    if !available("programs", &[CUSAX, KAMAILIO, PROSODY, SIPP]) {
         return;
     }
     let mut run = Run::of_cusax_try(&[]);
