@@ -213,6 +213,23 @@ impl Conferences {
         self.settle(now);
     }
 
+    /// The service stops: everybody is told by a BYE, and the focus leaves its rooms. Mutes are kept for those who call again.
+    pub fn handle_stop(&mut self, now: Instant) {
+        let legs: Vec<LegId> = self.legs.keys().copied().collect();
+        for leg in legs {
+            self.hang_up(leg, 503, "The service stops", now);
+        }
+        for conference in self.conferences.values_mut() {
+            conference.mirror.leave();
+            for output in conference.mirror.drain(now) {
+                if let mirror::Output::Send(stanza) = output {
+                    self.outputs.push_back(Output::Stanza(stanza));
+                }
+            }
+        }
+        self.settle(now);
+    }
+
     /// Runs timers that are due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.agent.handle_timeout(now);

@@ -178,3 +178,20 @@ fn the_call_is_what_the_room_says_in_any_order_of_events() {
     let seeds = if std::env::var_os("CUSAX_LONG").is_some() { 5_000 } else { 200 };
     (0..seeds).for_each(run);
 }
+
+/// Mutes are kept: whoever calls the next process is no louder than before.
+#[test]
+fn a_service_that_stops_says_so_and_leaves_its_rooms() {
+    let (mut stage, _) = crate::moderation::meeting(Flavour::Prosody);
+    stage.room(|room| room.role("Bob", "visitor", ""));
+    stage.kept();
+    stage.byes();
+    stage.focus.handle_stop(stage.now);
+    stage.pump();
+    let byes = stage.byes();
+    assert_eq!(byes.len(), 2);
+    assert!(byes.iter().all(|(_, reason)| reason == "SIP;cause=503;text=\"The service stops\""), "{byes:?}");
+    assert!(!stage.rooms[ROOM].focus, "the focus left the room");
+    assert_eq!(stage.kept(), [""; 0]);
+    assert_eq!(stage.focus.counts().legs, 0);
+}

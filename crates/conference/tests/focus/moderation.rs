@@ -15,7 +15,7 @@ const FLAVOURS: [Flavour; 2] = [Flavour::Prosody, Flavour::Ejabberd];
 const BOB: &str = "bob@example.test/phone";
 
 /// Alice and bob in room and call.
-fn meeting(flavour: Flavour) -> (Stage, [(Phone, cusax_event::LegId); 2]) {
+pub(crate) fn meeting(flavour: Flavour) -> (Stage, [(Phone, cusax_event::LegId); 2]) {
     let mut stage = Stage::new(flavour);
     stage.room(|room| room.join("Alice", "alice@example.test/desk", "moderator"));
     stage.room(|room| room.join("Bob", BOB, "participant"));

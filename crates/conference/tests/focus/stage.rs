@@ -147,7 +147,7 @@ impl Stage {
         }
     }
 
-    fn pump(&mut self) {
+    pub(crate) fn pump(&mut self) {
         while let Some(output) = self.focus.poll_output() {
             match output {
                 Output::Sip(transmit) => {

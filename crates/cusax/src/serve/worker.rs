@@ -41,6 +41,8 @@ use meetings::Meetings;
 const DATAGRAM: usize = 65_535;
 /// How long a socket that failed is left alone.
 const PAUSE: Duration = Duration::from_millis(10);
+/// For the phones in conferences to answer the BYE of a service that stops.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Receive and send buffers of a socket, in bytes.
 const BUFFER: usize = 4 * 1024 * 1024;
 
@@ -65,7 +67,17 @@ pub(super) struct Parts<'a> {
 
 /// The running thread; it ends when this is dropped.
 pub(super) struct Running {
-    _stop: oneshot::Sender<()>,
+    stop: oneshot::Sender<()>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Running {
+    /// Ends the calls of the conferences, and then the thread.
+    pub(super) async fn stop(self) {
+        let _ = self.stop.send(());
+        // An error says that it has ended already.
+        let _ = self.ended.await;
+    }
 }
 
 /// Binds all listeners and starts the thread.
@@ -116,6 +128,7 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
     let names = Names { wanted: to_locate, resolver: parts.resolver, core: parts.core };
     let heard = parts.component.heard;
     let (stop, stopped) = oneshot::channel();
+    let (end, ended) = oneshot::channel();
     let (ready, started) = std::sync::mpsc::sync_channel(1);
     std::thread::Builder::new()
         .name("cusax-sip".to_owned())
@@ -125,6 +138,9 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
                 Ok(runtime) => {
                     let local = tokio::task::LocalSet::new();
                     runtime.block_on(local.run_until(run(core, sockets, streams, names, heard, stopped, ready)));
+                    // With it go the senders of what is still to be kept and said.
+                    drop((local, runtime));
+                    let _ = end.send(());
                 }
                 Err(error) => {
                     let _ = ready.send(Err(error.into()));
@@ -133,7 +149,7 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
         })
         .context("cannot start the SIP thread")?;
     started.recv().context("the SIP thread ended at once")??;
-    Ok(Running { _stop: stop })
+    Ok(Running { stop, ended })
 }
 
 struct Core {
@@ -221,9 +237,27 @@ async fn run(
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        _ = stopped => {}
+        _ = stopped => farewell(&core, &rearm).await,
         () = rooms => {}
     }
+}
+
+/// Tells those in conferences that the service stops, and gives their phones a moment to answer.
+async fn farewell(core: &Shared, rearm: &Notify) {
+    {
+        let now = clock::now();
+        let mut core = core.borrow_mut();
+        let Some(meetings) = &mut core.meetings else { return };
+        meetings.core.handle_stop(now);
+        core.settle(now);
+    }
+    rearm.notify_one();
+    let idle = async {
+        while core.borrow().meetings.as_ref().is_some_and(|meetings| meetings.core.counts().legs > 0) {
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    let _ = tokio::time::timeout(FAREWELL, idle).await;
 }
 
 async fn read_socket(listener: ListenerId, socket: Arc<AsyncSocket>, core: Shared, rearm: Rc<Notify>) {
