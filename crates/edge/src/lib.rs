@@ -23,7 +23,7 @@ mod story;
 mod token;
 mod upstream;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -112,7 +112,8 @@ pub struct Edge {
     upstreams: Upstreams,
     lookups: Lookups,
     requests: HashMap<ContextId, Request>,
-    connections: HashSet<ConnectionId>,
+    /// Each connection that is there, with the SIP domains that its other end proved to speak for.
+    connections: HashMap<ConnectionId, Vec<String>>,
     outputs: VecDeque<Output>,
     started: Instant,
     unix_at_start: u64,
@@ -131,7 +132,7 @@ impl Edge {
             upstreams: Upstreams::new(&config, [seed[1], seed[3]], now),
             lookups: Lookups::default(),
             requests: HashMap::new(),
-            connections: HashSet::new(),
+            connections: HashMap::new(),
             outputs: VecDeque::new(),
             started: now,
             unix_at_start: unix,
@@ -162,9 +163,16 @@ impl Edge {
         self.run_inside(now);
     }
 
-    /// Takes word of a new stream connection.
-    pub fn handle_opened(&mut self, connection: ConnectionId) {
-        self.connections.insert(connection);
+    /// Takes word of a new stream connection, and of the SIP domains that the certificate at its other end speaks for.
+    pub fn handle_opened(&mut self, connection: ConnectionId, identities: Vec<String>) {
+        self.connections.insert(connection, identities);
+    }
+
+    /// The SIP domains for one of which the other end of a new TLS connection must speak (RFC 5922 §7.2); without any, it
+    /// must not be made.
+    #[must_use]
+    pub fn domains_at(&self, flow: &Flow) -> Vec<String> {
+        self.config.domains_at(flow)
     }
 
     /// Takes word that a stream connection is gone.
@@ -352,13 +360,29 @@ impl Edge {
         let Some(listener) = self.config.listener(flow.listener) else { return true };
         match listener.zone {
             Zone::Access => true,
-            Zone::Core => self.config.core.iter().any(|core| {
-                // A stream's source port is a new one each time.
-                let stream = flow.transport != cusax_sip::Transport::Udp;
-                core.address == flow.remote || (stream && core.address.ip() == flow.remote.ip())
-            }),
-            Zone::Peer => self.config.peers.iter().any(|peer| peer.covers(flow.remote.ip())),
+            Zone::Core => {
+                self.proves(flow, &self.config.core_identities)
+                    || self.config.core.iter().any(|core| {
+                        // A stream's source port is a new one each time.
+                        let stream = flow.transport != cusax_sip::Transport::Udp;
+                        core.address == flow.remote || (stream && core.address.ip() == flow.remote.ip())
+                    })
+            }
+            Zone::Peer => self.peer_at(flow).is_some(),
         }
+    }
+
+    /// The provider at the other end, by his certificate or else by his address.
+    pub(crate) fn peer_at(&self, flow: &Flow) -> Option<&config::Peer> {
+        let peers = || self.config.peers.iter();
+        let proven = peers().find(|peer| self.proves(flow, &peer.identities));
+        proven.or_else(|| peers().find(|peer| peer.covers(flow.remote.ip())))
+    }
+
+    /// True where the certificate at the other end speaks for one of these domains.
+    fn proves(&self, flow: &Flow, domains: &[String]) -> bool {
+        let proven = flow.connection.and_then(|connection| self.connections.get(&connection));
+        proven.is_some_and(|proven| proven.iter().any(|name| domains.iter().any(|one| one.eq_ignore_ascii_case(name))))
     }
 
     fn unix(&self, now: Instant) -> u64 {

@@ -261,7 +261,7 @@ impl Edge {
             self.requests.insert(id, request);
             return self.refuse(id, 480, "No secure way to the next hop", &[("Warning", &warning)], now);
         }
-        if target.flow.connection.is_some_and(|connection| !self.connections.contains(&connection)) {
+        if target.flow.connection.is_some_and(|connection| !self.connections.contains_key(&connection)) {
             self.requests.insert(id, request);
             return self.refuse(id, 430, "Flow Failed", &[], now);
         }
@@ -410,8 +410,7 @@ impl Edge {
             return Origin::Inside;
         }
         let zone = self.config.listener(flow.listener).map(|listener| listener.zone);
-        let peer = self.config.peers.iter().find(|peer| peer.covers(flow.remote.ip()));
-        match (zone, peer) {
+        match (zone, self.peer_at(flow)) {
             (Some(Zone::Core), _) => Origin::Core,
             (_, Some(peer)) => Origin::Peer { trusted: peer.trusted },
             (Some(Zone::Access | Zone::Peer) | None, None) => Origin::Access,
