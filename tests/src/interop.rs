@@ -33,6 +33,8 @@ pub const KAMAILIO: Program = Program { name: "kamailio", source: Source::Debian
 pub const PROSODY: Program = Program { name: "prosody", source: Source::Debian("prosody") };
 /// SIP test tool.
 pub const SIPP: Program = Program { name: "sipp", source: Source::Debian("sip-tester") };
+/// TLS on the command line.
+pub const OPENSSL: Program = Program { name: "openssl", source: Source::Debian("openssl") };
 /// What all this is about.
 pub const CUSAX: Program = Program { name: "cusax", source: Source::Workspace("CUSAX_BIN") };
 

@@ -25,7 +25,7 @@ pub(crate) mod service;
 mod shape;
 pub(crate) mod sip;
 pub(crate) mod telemetry;
-mod text;
+pub(crate) mod text;
 pub(crate) mod tls;
 mod warning;
 pub(crate) mod xmpp;

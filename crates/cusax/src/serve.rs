@@ -13,14 +13,17 @@ mod headline;
 mod http;
 mod media;
 mod stores;
+mod tls;
 mod worker;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use cusax_event::Event;
 use cusax_event::service::{Lifecycle, Stage};
+use cusax_net::resolver::Resolver;
 use cusax_net::{clock, descriptors, random};
 use cusax_telemetry::{Format, Identities, Output, Telemetry, trace};
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,6 +34,9 @@ use crate::config::telemetry::{Identities as Shown, Level, LogFormat};
 
 /// Descriptors that are no SIP connection: 128 of HTTP, media and SIP sockets, files, event queues.
 const OTHER_DESCRIPTORS: u64 = 256;
+
+/// Longest wait for one answer of DNS.
+const LOOKUP: Duration = Duration::from_secs(3);
 
 /// Runs until SIGINT or SIGTERM; `warnings` are said at the start.
 pub(crate) fn run(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode> {
@@ -47,14 +53,18 @@ async fn serve(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode>
     let (telemetry, guard) = Telemetry::new(telemetry_config(&config, &stores));
     stores.tell_access(&telemetry);
     raise_descriptors(&config, &telemetry);
-    let core = edge::locate_core(&config).await?;
-    let edge = edge::config(&config, &stores, core)?;
+    let resolver = Arc::new(Resolver::new(LOOKUP)?);
+    let core = edge::CoreTargets::of(&config);
+    let edge = edge::config(&config, &stores, core.locate(&resolver).await?)?;
     let (component_link, component_end) = component::channel();
     let media = media::start(&config, &telemetry)?;
     let targets = config.sip.core.iter().flat_map(|core| &core.targets).map(ToString::to_string);
     let health = Arc::new(http::Health::with_cores(targets));
+    let tls = tls::Tls::open(&config)?;
     let worker = worker::start(worker::Parts {
         config: &config,
+        tls: &tls,
+        control: tokio::runtime::Handle::current(),
         edge,
         stores: &stores,
         telemetry: telemetry.clone(),
@@ -62,6 +72,8 @@ async fn serve(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode>
         component: component_link,
         media,
         restrictions: stores.restrictions().await?,
+        resolver,
+        core,
         keep: stores.keeper(telemetry.clone()),
     })?;
     let mut tasks = tokio::task::JoinSet::new();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cusax_event::sip::NumberClass;
 use cusax_numbering::Classifier;
 use cusax_sip::digest::Algorithm;
-use cusax_sip::{Flow, ListenerId, Message, Name, Scheme, Transport, Uri, Via};
+use cusax_sip::{ListenerId, Message, Name, Scheme, Transport, Uri, Via};
 
 /// Who is on the other side of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,24 +240,7 @@ impl Config {
         })
     }
 
-    /// The SIP domains for one of which the other end of a TLS connection to this flow must speak (RFC 5922 §7.2); none
-    /// where it is not known whom it is made to.
-    pub(crate) fn domains_at(&self, flow: &Flow) -> Vec<String> {
-        let Some(target) = self.core.iter().find(|target| target.address == flow.remote) else {
-            let peer = self.peers.iter().find(|peer| peer.covers(flow.remote.ip()));
-            return peer.map(|peer| peer.identities.clone()).unwrap_or_default();
-        };
-        // What is written as an address has no domain but those that the operator names.
-        let written = Uri::parse(&target.name).filter(|uri| self.core_identities.is_empty() || uri.address().is_none());
-        written.map_or_else(|| self.core_identities.clone(), |uri| vec![bare(uri.host).to_owned()])
-    }
-
     pub(crate) fn core_target(&self, address: SocketAddr) -> Option<&CoreTarget> {
         self.core.iter().find(|target| target.address == address)
     }
-}
-
-/// A host without the brackets of an IPv6 reference.
-fn bare(host: &str) -> &str {
-    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use cusax_event::sip::{Auth as AuthEvent, AuthResult, NumberClass};
-use cusax_event::{Correlation, Event, Identity};
+use cusax_event::Correlation;
+use cusax_event::sip::NumberClass;
 use cusax_numbering::Classification;
 use cusax_sip::proxy::{ContextId, Hop};
 use cusax_sip::validate::request_defect;
@@ -13,10 +13,9 @@ use cusax_sip::value::quote;
 use cusax_sip::{Compose, Edit, Flow, Message, Method, Name, Scheme, Transport};
 
 use crate::account::{Account, AccountKey};
-use crate::auth::{self, Auth, Checked};
 use crate::config::{Action, FOCUS, Zone};
 use crate::route::{self, NoRoute, Origin, Route, Target, Way};
-use crate::{Edge, Output, cue, identity, session, story};
+use crate::{Edge, Output, cue, session, story};
 
 /// The largest request that goes by UDP where the path's MTU is not known (RFC 3261 §18.1.1), in bytes.
 const MAX_DATAGRAM: usize = 1_300;
@@ -144,77 +143,7 @@ impl Edge {
         self.outputs.push_back(Output::Accounts { query: id, caller, callee });
     }
 
-    /// The account to ask for; an error where credentials are owed and none came.
-    fn who_asks(&self, request: &mut Request) -> Result<Option<AccountKey>, AuthResult> {
-        let message = &request.message;
-        let domain = &self.config.domain;
-        match request.origin {
-            Origin::Access if self.config.challenge => {
-                let emergency = request.is_emergency() || request.route.emergency;
-                let foreign = self.is_foreign(message) && request.own_dialog().is_none();
-                let exempt = auth::is_exempt(message.method()) || emergency || foreign;
-                match Auth::claimed(message, domain) {
-                    Some(key) => Ok(Some(key)),
-                    None if exempt => Ok(None),
-                    None => Err(AuthResult::Challenged),
-                }
-            }
-            // Many cores are back-to-back user agents whose second leg is a new call: whom they assert, they vouch for.
-            Origin::Core => Ok(identity::asserted(message, domain)),
-            Origin::Access | Origin::Peer { .. } | Origin::Inside => Ok(None),
-        }
-    }
-
-    /// Goes on once the accounts are known.
-    pub(crate) fn decide(&mut self, id: ContextId, caller: Option<Account>, callee: Option<Account>, now: Instant) {
-        let Some(mut request) = self.requests.remove(&id) else { return };
-        let to_user = callee.is_some();
-        if request.origin != Origin::Access {
-            request.callee = callee;
-        } else if to_user {
-            request.number = crate::charge::NO_NUMBER;
-        }
-        match request.origin {
-            Origin::Access if self.config.challenge => {
-                let claimed = Auth::claimed(&request.message, &self.config.domain).is_some();
-                if claimed && !auth::is_exempt(request.message.method()) {
-                    let unix = self.unix(now);
-                    let checked =
-                        self.auth.check(&self.config, &request.message, request.flow.remote, caller.as_ref(), unix);
-                    match checked {
-                        Checked::Verified => {
-                            request.verified = true;
-                            request.correlation.account = caller.as_ref().map(|account| account.id);
-                            request.caller = caller;
-                            self.tell_auth(&request, AuthResult::Ok);
-                        }
-                        // An emergency call goes on, as nobody's.
-                        Checked::Refused { .. } if request.is_emergency() || request.route.emergency => {}
-                        Checked::Refused { result, stale } => {
-                            self.requests.insert(id, request);
-                            return self.challenge(id, result, stale, now);
-                        }
-                    }
-                }
-                if let Err((status, reason)) = self.check_identity(&request, to_user) {
-                    self.tell_auth(&request, AuthResult::Mismatch);
-                    self.requests.insert(id, request);
-                    return self.refuse(id, status, reason, &[], now);
-                }
-            }
-            Origin::Peer { trusted } => {
-                if let Err((status, reason)) = self.check_peer(&request, trusted) {
-                    self.requests.insert(id, request);
-                    return self.refuse(id, status, reason, &[], now);
-                }
-            }
-            Origin::Core => request.caller = caller,
-            Origin::Access | Origin::Inside => {}
-        }
-        self.dispatch(id, request, now);
-    }
-
-    fn dispatch(&mut self, id: ContextId, request: Request, now: Instant) {
+    pub(crate) fn dispatch(&mut self, id: ContextId, request: Request, now: Instant) {
         let dial_in = request.number.e164.as_ref().and_then(|number| self.config.dial_in.get(number));
         let first = self.upstreams.flows().next();
         let way = if request.is_emergency() && request.origin == Origin::Access {
@@ -272,7 +201,11 @@ impl Edge {
         if let Some(uri) = target.uri.take() {
             edit.set_request_uri(&uri);
         }
-        edit.pop(Name::Route, if sos { usize::MAX } else { request.route.own });
+        if sos {
+            edit.remove_all(Name::Route);
+        } else {
+            route::follow(&request.route, &request.message, &mut edit);
+        }
         let (origin, correlation) = (request.origin, &request.correlation);
         if let Err(reason) = self.clean(&request.message, origin, sos, correlation, &mut edit) {
             self.requests.insert(id, request);
@@ -292,7 +225,7 @@ impl Edge {
         request.upstream = self.config.core_target(target.flow.remote).map(|core| Arc::clone(&core.name));
         request.forwarded = true;
         request.to_focus = target.flow.listener == FOCUS;
-        self.forward(id, &request, &target, &others, edit, now);
+        self.forward(id, &request, &target, &others, &edit, now);
         self.requests.insert(id, request);
     }
 
@@ -318,7 +251,7 @@ impl Edge {
         request: &Request,
         target: &Target,
         others: &[Target],
-        edit: Edit,
+        edit: &Edit,
         now: Instant,
     ) {
         let hop = |target: &Target, mut edit: Edit| {
@@ -388,19 +321,6 @@ impl Edge {
         }
     }
 
-    fn challenge(&mut self, id: ContextId, result: AuthResult, stale: bool, now: Instant) {
-        let Some(request) = self.requests.get(&id) else { return };
-        let (register, source) = (request.message.method() == Method::Register, request.flow.remote);
-        let event = self.auth_event(request, result);
-        self.tell(event);
-        let unix = self.unix(now);
-        let challenges = self.auth.challenges(&self.config, source, stale, unix);
-        let values: Vec<String> = challenges.iter().map(ToString::to_string).collect();
-        let (status, name) = if register { (401, "WWW-Authenticate") } else { (407, "Proxy-Authenticate") };
-        let headers: Vec<(&str, &str)> = values.iter().map(|value| (name, value.as_str())).collect();
-        self.refuse(id, status, cusax_sip::status::reason_phrase(status), &headers, now);
-    }
-
     fn answer_options(&mut self, id: ContextId, now: Instant) {
         self.refuse(id, 200, "OK", &[("Accept", "*/*"), ("Supported", "path, outbound")], now);
     }
@@ -422,21 +342,5 @@ impl Edge {
         let (id, _) = session::of(&self.config.keys.session, message, None);
         correlation.session = id.local;
         correlation
-    }
-
-    fn tell_auth(&mut self, request: &Request, result: AuthResult) {
-        let event = self.auth_event(request, result);
-        self.tell(event);
-    }
-
-    fn auth_event(&self, request: &Request, result: AuthResult) -> Event {
-        let user = request.message.address(Name::From).map(|from| Identity::uri(from.uri_text));
-        Event::SipAuth(AuthEvent {
-            result,
-            algorithm: auth::algorithm_of(&request.message, &self.config.domain),
-            user,
-            remote: request.flow.remote,
-            correlation: request.correlation.clone(),
-        })
     }
 }

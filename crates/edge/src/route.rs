@@ -22,7 +22,7 @@ pub(crate) enum Origin {
 }
 
 /// What is left of a request's route when our own entries are taken off.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Route {
     /// How many entries were ours.
     pub(crate) own: usize,
@@ -110,6 +110,35 @@ pub(crate) fn preprocess(config: &Config, message: &Message, flow: &Flow) -> Res
         }
     }
     Ok(route)
+}
+
+/// Undoes what a strict router did before us (§16.4): it wrote the Route entry that we had recorded into the Request-URI,
+/// and the Request-URI to the end of Route.
+pub(crate) fn straighten(config: &Config, message: Message) -> Message {
+    let ours = message.request_uri().is_some_and(|uri| config.is_us(&uri) && uri.params.has("lr"));
+    let last = message.values(Name::Route).last().and_then(Address::parse);
+    let Some(target) = last.filter(|_| ours).map(|last| last.uri_text.to_owned()) else { return message };
+    let count = message.values(Name::Route).count();
+    let message = std::sync::Arc::new(message);
+    let mut edit = cusax_sip::Edit::new(std::sync::Arc::clone(&message));
+    // What we said in that entry still counts.
+    edit.push_above(Name::Route, &format!("<{}>", message.request_uri_text()));
+    edit.set_request_uri(&target);
+    edit.remove_values(Name::Route, |index, _| index + 1 == count);
+    Message::parse(edit.finish()).unwrap_or_else(|_| std::sync::Arc::unwrap_or_clone(message))
+}
+
+/// Takes our own Route entries off; where the next one is a strict router's, it becomes the Request-URI (§16.6 step 6).
+pub(crate) fn follow(route: &Route, message: &Message, edit: &mut cusax_sip::Edit) {
+    let strict = route.next.as_deref().filter(|next| Uri::parse(next).is_some_and(|uri| !uri.params.has("lr")));
+    match strict {
+        Some(next) => {
+            edit.pop(Name::Route, route.own + 1);
+            edit.append(Name::Route.as_str(), &format!("<{}>", message.request_uri_text()));
+            edit.set_request_uri(next);
+        }
+        None => edit.pop(Name::Route, route.own),
+    }
 }
 
 /// Methods that concern the call that they are sent in, and nothing else.

@@ -26,6 +26,8 @@ const FAILURES: u32 = 2;
 
 /// What is known of one target.
 struct Target {
+    /// Never used twice.
+    number: u64,
     flow: Flow,
     name: Arc<str>,
     sent_by: String,
@@ -42,9 +44,11 @@ pub(crate) struct Upstreams {
     targets: Vec<Target>,
     layer: Layer,
     domain: String,
+    last: u64,
 }
 
 /// What the probes want done or told.
+#[expect(clippy::large_enum_variant, reason = "it is moved once, a few times in a second")]
 pub(crate) enum Told {
     Transmit(Transmit),
     Event(Event),
@@ -55,14 +59,30 @@ pub(crate) enum Told {
 impl Upstreams {
     /// All targets count as up until they are known to be not.
     pub(crate) fn new(config: &Config, seed: [u64; 2], now: Instant) -> Self {
-        let target = |core: &CoreTarget| {
-            let flow = config.to_target(core)?;
-            let sent_by = config.listener(flow.listener)?.sent_by.clone();
-            let (name, state) = (Arc::clone(&core.name), UpstreamState::Up);
-            Some(Target { flow, name, sent_by, state, failures: 0, due: now, asked: None })
-        };
-        let targets = config.core.iter().filter_map(target).collect();
-        Self { targets, layer: Layer::new(seed, 64), domain: config.domain.clone() }
+        let mut upstreams =
+            Self { targets: Vec::new(), layer: Layer::new(seed, 64), domain: config.domain.clone(), last: 0 };
+        upstreams.follow(config, now);
+        upstreams
+    }
+
+    /// Takes the targets as they are now; those that were there before keep their state.
+    pub(crate) fn follow(&mut self, config: &Config, now: Instant) {
+        let mut before = std::mem::take(&mut self.targets);
+        for core in &config.core {
+            let Some(flow) = config.to_target(core) else { continue };
+            let Some(listener) = config.listener(flow.listener) else { continue };
+            let same = |target: &Target| target.flow == flow && target.name == core.name;
+            let target = before.iter().position(same).map(|index| before.swap_remove(index)).unwrap_or_else(|| {
+                self.last += 1;
+                let (number, name, sent_by) = (self.last, Arc::clone(&core.name), listener.sent_by.clone());
+                let state = UpstreamState::Up;
+                Target { number, flow, name, sent_by, state, failures: 0, due: now, asked: None }
+            });
+            self.targets.push(target);
+        }
+        for (client, _) in before.into_iter().filter_map(|target| target.asked) {
+            self.layer.abandon(client);
+        }
     }
 
     /// The targets in the order in which a new request tries them: those that are up first.
@@ -126,7 +146,7 @@ impl Upstreams {
         let tag = self.layer.tag();
         let Some(target) = self.targets.get_mut(index) else { return };
         target.due = now + PATIENCE;
-        let opened = self.layer.open(Method::Options, target.flow, index as u64, None);
+        let opened = self.layer.open(Method::Options, target.flow, target.number, None);
         let Some((client, branch)) = opened else { return };
         target.asked = Some((client, now));
         let uri: &str = &target.name;
@@ -162,7 +182,7 @@ impl Upstreams {
                 | Output::Unacknowledged { .. }
                 | Output::Dropped { .. } => continue,
             };
-            let Ok(index) = usize::try_from(owner) else { continue };
+            let Some(index) = self.targets.iter().position(|target| target.number == owner) else { continue };
             let asked = self.targets.get_mut(index).and_then(|target| target.asked.take());
             if let Some((_, since)) = asked {
                 self.ended(index, result, now - since, told, now);

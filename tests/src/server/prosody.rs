@@ -35,7 +35,7 @@ impl Prosody {
         let program = PROSODY.find()?;
         let dir = scratch.directory("prosody")?;
         let deploy = source_root().join("deploy/prosody").canonicalize()?;
-        let (clients_address, component_address) = (clients.release(), component.release());
+        let (clients_address, component_address) = (clients.hand_over()?, component.hand_over()?);
         let mut command = Command::new(program);
         command
             .arg("-F")

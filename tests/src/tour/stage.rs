@@ -11,7 +11,7 @@ use cusax_sip::digest::Algorithm;
 
 use crate::interop::{KAMAILIO, PROSODY, SIPP};
 use crate::ports::Port;
-use crate::process::Process;
+use crate::process::{Process, Watch};
 use crate::scratch::Scratch;
 use crate::server::{Cusax, DOMAIN, Gateway, Kamailio, Prosody, Settings};
 
@@ -94,32 +94,11 @@ impl Stage {
         })
     }
 
-    /// The servers that run, by name.
-    fn children(&self) -> [(&'static str, &Process); 4] {
-        [
-            ("SIPp", self.gateway.process()),
-            ("Kamailio", self.kamailio.process()),
-            ("Prosody", self.prosody.process()),
-            ("cusax", &self.process),
-        ]
-    }
-
-    /// Waits until one of the servers has ended by itself, and names it.
-    pub async fn first_to_end(&self) -> &'static str {
-        let mut looks = tokio::time::interval(Duration::from_millis(500));
-        loop {
-            looks.tick().await;
-            if let Some((name, _)) = self.children().into_iter().find(|(_, process)| !process.is_running()) {
-                return name;
-            }
-        }
-    }
-
-    /// The end of a server's log.
+    /// The servers that run.
     #[must_use]
-    pub fn last_words(&self, name: &str) -> String {
-        let child = self.children().into_iter().find(|(known, _)| *known == name);
-        child.map_or_else(String::new, |(_, process)| process.log_tail())
+    pub fn servers(&self) -> [Watch; 4] {
+        [self.gateway.process(), self.kamailio.process(), self.prosody.process(), &self.process]
+            .map(|process| process.watch().clone())
     }
 
     /// The frequency of a user's tone, in Hz.
@@ -160,6 +139,26 @@ impl Stage {
             self.chats.insert(user.to_owned(), chat);
         }
         self.chats.get(user).context("no such client")
+    }
+
+    /// Unregisters a user's phone, and switches it and his XMPP client off.
+    ///
+    /// # Errors
+    /// Fails where the phone hears no answer.
+    pub async fn dismiss(&mut self, user: &str) -> Result<()> {
+        self.chats.remove(user);
+        if let Some(phone) = self.phones.remove(user) {
+            phone.register(0, within(Duration::from_secs(5))).await?;
+        }
+        Ok(())
+    }
+
+    /// A user's phone, for somebody else to keep.
+    ///
+    /// # Errors
+    /// Fails where it was never switched on.
+    pub fn take_phone(&mut self, user: &str) -> Result<Phone> {
+        self.phones.remove(user).with_context(|| format!("{user} has no phone"))
     }
 
     /// A phone without an account.

@@ -1,5 +1,7 @@
 //! The SIP thread: it owns the edge, and carries messages between sockets, streams, the focus and the directory.
 
+mod handshake;
+pub(super) mod locate;
 mod meetings;
 mod report;
 mod streams;
@@ -20,16 +22,21 @@ use cusax_event::service::{Lifecycle, Stage};
 use cusax_event::sip::{DropReason, Leg};
 use cusax_event::xmpp::{DropReason as XmppDropReason, Dropped as XmppDropped};
 use cusax_net::clock;
+use cusax_net::resolver::Resolver;
 use cusax_net::udp::{AsyncSocket, BATCH, Options, RecvBatch, SendBatch, Socket};
+use cusax_sip::location::LocateError;
 use cusax_sip::{Flow, ListenerId, Transmit, Transport};
 use cusax_telemetry::Telemetry;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::component::{Heard, Link};
+use super::edge::CoreTargets;
 use super::http::Health;
 use super::media::Media;
 use super::seeds;
 use super::stores::{Keep, Restricted, Stores};
+use super::tls::Tls;
 use crate::config::Config;
 use meetings::Meetings;
 
@@ -43,6 +50,9 @@ const BUFFER: usize = 4 * 1024 * 1024;
 /// What the thread is made of.
 pub(super) struct Parts<'a> {
     pub(super) config: &'a Config,
+    pub(super) tls: &'a Tls,
+    /// The runtime for what would hold messages up: handshakes.
+    pub(super) control: Handle,
     pub(super) edge: EdgeConfig,
     pub(super) stores: &'a Stores,
     pub(super) telemetry: Telemetry,
@@ -51,6 +61,10 @@ pub(super) struct Parts<'a> {
     pub(super) media: Option<Media>,
     /// Who may not do what in which room, as it was kept.
     pub(super) restrictions: Vec<Restricted>,
+    /// Where names are looked up.
+    pub(super) resolver: Arc<Resolver>,
+    /// The core targets as they are configured.
+    pub(super) core: CoreTargets,
     /// Where changes to that are kept.
     pub(super) keep: mpsc::Sender<Keep>,
 }
@@ -63,8 +77,9 @@ pub(super) struct Running {
 /// Binds all listeners and starts the thread.
 pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
     let mut sockets = Vec::new();
-    let mut tcp = Vec::new();
-    for (index, listener) in parts.edge.listeners.iter().enumerate() {
+    let mut listening = Vec::new();
+    let configured = parts.edge.listeners.iter().zip(&parts.config.sip.listener);
+    for (index, (listener, section)) in configured.enumerate() {
         let id = ListenerId(u16::try_from(index)?);
         let advice = || {
             let address = listener.address;
@@ -86,11 +101,14 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
                 Zone::Core => Leg::Upstream,
                 Zone::Peer => Leg::Peer,
             };
-            tcp.push(streams::Listening { id, address: listener.address, leg });
+            let (address, transport, layers) = (listener.address, listener.transport, parts.tls.layers(section)?);
+            listening.push(streams::Listening { id, address, transport, leg, layers });
         }
     }
-    let streams = streams::Wiring::new(tcp, &parts.config.sip.limits);
+    let client = parts.tls.client(parts.config)?;
+    let streams = streams::Wiring::new(listening, &parts.config.sip.limits, parts.control, client);
     let meetings = Meetings::open(parts.config, parts.media, parts.restrictions, parts.keep)?;
+    let (wanted, to_locate) = mpsc::channel(locate::WAITING);
     let core = Core {
         edge: Edge::new(parts.edge, seeds(), clock::unix_seconds(), clock::now()),
         directory: Arc::clone(&parts.stores.directory),
@@ -101,8 +119,10 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
         streams: streams.sender(),
         component: parts.component.send,
         meetings,
+        wanted,
         forwarded: 0,
     };
+    let names = Names { wanted: to_locate, resolver: parts.resolver, core: parts.core };
     let heard = parts.component.heard;
     let (stop, stopped) = oneshot::channel();
     let (ready, started) = std::sync::mpsc::sync_channel(1);
@@ -113,7 +133,7 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
             match runtime {
                 Ok(runtime) => {
                     let local = tokio::task::LocalSet::new();
-                    runtime.block_on(local.run_until(run(core, sockets, streams, heard, stopped, ready)));
+                    runtime.block_on(local.run_until(run(core, sockets, streams, names, heard, stopped, ready)));
                 }
                 Err(error) => {
                     let _ = ready.send(Err(error.into()));
@@ -135,8 +155,16 @@ struct Core {
     streams: mpsc::Sender<streams::Order>,
     component: mpsc::Sender<cusax_xmpp::Element>,
     meetings: Option<Meetings>,
+    wanted: mpsc::Sender<locate::Wanted>,
     /// Requests that were sent on since this was last set to 0.
     forwarded: u32,
+}
+
+/// What is needed to find servers by name.
+struct Names {
+    wanted: mpsc::Receiver<locate::Wanted>,
+    resolver: Arc<Resolver>,
+    core: CoreTargets,
 }
 
 type Shared = Rc<RefCell<Core>>;
@@ -145,6 +173,7 @@ async fn run(
     mut core: Core,
     sockets: Vec<(ListenerId, Socket)>,
     streams: streams::Wiring,
+    names: Names,
     mut heard: mpsc::Receiver<Heard>,
     stopped: oneshot::Receiver<()>,
     ready: std::sync::mpsc::SyncSender<anyhow::Result<()>>,
@@ -179,6 +208,9 @@ async fn run(
     tokio::task::spawn_local(streams.run(Rc::clone(&core), Rc::clone(&rearm)));
     tokio::task::spawn_local(keep_time(Rc::clone(&core), Rc::clone(&rearm)));
     tokio::task::spawn_local(report::tell(Rc::clone(&core)));
+    let Names { wanted, resolver, core: targets } = names;
+    tokio::task::spawn_local(locate::follow(Rc::clone(&core), Rc::clone(&rearm), targets, Arc::clone(&resolver)));
+    tokio::task::spawn_local(locate::run(Rc::clone(&core), Rc::clone(&rearm), wanted, resolver));
     let _ = ready.send(Ok(()));
     tokio::task::spawn_local(meetings::listen(Rc::clone(&core), Rc::clone(&rearm)));
     let rooms = async {
@@ -296,6 +328,11 @@ impl Core {
                     let find = |key| super::accounts::find(&snapshot, &self.domain, &key);
                     let (caller, callee) = (caller.and_then(find), callee.and_then(find));
                     self.edge.handle_accounts(query, caller, callee, now);
+                }
+                Output::Locate { query, target, spoken } => {
+                    if self.wanted.try_send((query, target, spoken)).is_err() {
+                        self.edge.handle_located(query, Err(LocateError::Unanswered), now);
+                    }
                 }
                 Output::Headline(headline) => self.say(super::headline::stanza(&headline)),
                 Output::Event(event) => {

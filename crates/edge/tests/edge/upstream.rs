@@ -29,8 +29,13 @@ fn address(text: &str) -> SocketAddr {
 }
 
 fn states(world: &World) -> Vec<(&str, UpstreamState)> {
-    let changed = |event| if let &Event::SipUpstreamChanged(ref changed) = event { Some(changed) } else { None };
-    world.events.iter().filter_map(changed).map(|changed| (&*changed.upstream, changed.state)).collect()
+    let mut states = Vec::new();
+    for event in &world.events {
+        if let Event::SipUpstreamChanged(changed) = event {
+            states.push((&*changed.upstream, changed.state));
+        }
+    }
+    states
 }
 
 /// Where alice's next call goes first.
@@ -128,4 +133,19 @@ fn any_answer_shows_that_somebody_is_there() {
         world.pass(Duration::from_secs(20));
         assert!(states(&world).is_empty(), "{status}");
     }
+}
+
+#[test]
+fn targets_may_move_and_those_that_stay_keep_what_is_known_of_them() {
+    let mut world = World::with(two());
+    world.alive.remove(&address(CORE));
+    world.pass(Duration::from_secs(9));
+    assert_eq!(states(&world).len(), 1);
+    let mut moved = two().core;
+    moved[1].address = address("192.0.2.22:5080");
+    world.alive.insert(moved[1].address, 200);
+    world.edge.handle_core(moved, world.now);
+    world.settle();
+    world.send(ALICE, "alice", Draft::invite("sip:bob@example.com"));
+    assert_eq!(world.sent_to("192.0.2.22:5080").len(), 1, "the first is still down");
 }

@@ -85,6 +85,8 @@ pub(super) struct Context {
     pub(super) branches: Vec<Branch>,
     /// Places to try one after the other when the last one could not be reached.
     pub(super) alternates: VecDeque<Hop>,
+    /// Groups of branches that are tried one after the other when all before them have failed.
+    pub(super) later: VecDeque<Vec<Hop>>,
     pub(super) best: Option<Candidate>,
     /// True once a final response was put out for [`super::Proxy::relay`]: nothing is concluded until it comes back.
     pub(super) chosen: bool,

@@ -230,6 +230,10 @@ impl Proxy {
         if context.chosen {
             return;
         }
+        let over = context.cancelled || context.best.as_ref().is_some_and(|best| best.status() >= 600);
+        if let Some(hops) = context.later.pop_front().filter(|_| !over) {
+            return self.fork(id, hops, now);
+        }
         match context.best.take() {
             Some(Candidate::Received(message, flow)) => {
                 context.chosen = true;

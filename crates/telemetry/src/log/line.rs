@@ -52,7 +52,9 @@ pub(super) fn level(event: &Event) -> Level {
         },
         Event::Room(_) | Event::Leg(_) | Event::Conference(_) => Level::INFO,
         Event::Moderation(moderation) => match moderation.result {
-            ActionResult::Applied | ActionResult::Noop | ActionResult::Rejected => Level::INFO,
+            ActionResult::Applied | ActionResult::Noop | ActionResult::Rejected | ActionResult::Unconfirmed => {
+                Level::INFO
+            }
             ActionResult::Failed => Level::WARN,
         },
         Event::Reconcile(reconcile) => match reconcile.result {
