@@ -13,6 +13,7 @@ mod headline;
 mod http;
 mod media;
 mod stores;
+mod tls;
 mod worker;
 
 use std::process::ExitCode;
@@ -64,8 +65,11 @@ async fn serve(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode>
     let targets = config.sip.core.iter().flat_map(|core| &core.targets).map(ToString::to_string);
     let health = Arc::new(http::Health::with_cores(targets));
     let (keep, keeper) = stores.keeper(telemetry.clone());
+    let tls = tls::Tls::open(&config)?;
     let worker = worker::start(worker::Parts {
         config: &config,
+        tls: &tls,
+        control: tokio::runtime::Handle::current(),
         edge,
         stores: &stores,
         telemetry: telemetry.clone(),

@@ -51,13 +51,13 @@ impl Edge {
 
     /// The account that proved itself on a stream connection.
     fn proved(&self, flow: &Flow) -> Option<i64> {
-        flow.connection.and_then(|connection| self.connections.get(&connection).copied().flatten())
+        flow.connection.and_then(|connection| self.connections.get(&connection)?.account)
     }
 
     /// Remembers who proved himself on a stream connection; a datagram's source proves nobody.
     fn prove(&mut self, flow: &Flow, account: Option<&Account>) {
         if let Some(proved) = flow.connection.and_then(|connection| self.connections.get_mut(&connection)) {
-            *proved = account.map(|account| account.id);
+            proved.account = account.map(|account| account.id);
         }
     }
 

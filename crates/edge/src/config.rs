@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cusax_event::sip::NumberClass;
 use cusax_numbering::Classifier;
 use cusax_sip::digest::Algorithm;
-use cusax_sip::{ListenerId, Message, Name, Transport, Uri, Via};
+use cusax_sip::{ListenerId, Message, Name, Scheme, Transport, Uri, Via};
 
 /// Who is on the other side of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub struct CoreTarget {
 pub struct Peer {
     /// Address and prefix length of the networks that its requests come from.
     pub sources: Vec<(IpAddr, u8)>,
+    /// The SIP domains one of which its certificate speaks for, from wherever it connects (RFC 5922).
+    pub identities: Vec<String>,
     /// Whether its identities are believed.
     pub trusted: bool,
 }
@@ -126,6 +128,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// The existing SIP servers, in the order in which they are tried.
     pub core: Vec<CoreTarget>,
+    /// The SIP domains one of which the certificate of a core server speaks for, from wherever it connects.
+    pub core_identities: Vec<String>,
     /// Other providers.
     pub peers: Vec<Peer>,
     /// Whether a From of another domain may reach our addresses of record through an access listener.
@@ -226,7 +230,9 @@ impl Config {
 
     /// The core target that a URI names, by address or as it is written in the configuration.
     pub(crate) fn core_named(&self, uri: &Uri<'_>) -> Option<&CoreTarget> {
-        let port = uri.port.unwrap_or(5060);
+        let secure = uri.scheme == Scheme::Sips
+            || uri.params.find("transport").is_some_and(|transport| transport.eq_ignore_ascii_case("tls"));
+        let port = uri.port.unwrap_or(if secure { 5061 } else { 5060 });
         self.core.iter().find(|target| {
             let written = Uri::parse(&target.name);
             target.address.port() == port

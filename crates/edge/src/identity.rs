@@ -214,7 +214,7 @@ impl Edge {
             Some(Zone::Core) | None => true,
             Some(Zone::Access) => false,
             Some(Zone::Peer) => {
-                let peer = self.config.peers.iter().find(|peer| peer.covers(target.flow.remote.ip()));
+                let peer = self.peer_at(&target.flow);
                 peer.is_some_and(|peer| peer.trusted)
             }
         }

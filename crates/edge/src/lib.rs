@@ -12,6 +12,7 @@ mod auth;
 pub mod call_info;
 mod charge;
 pub mod config;
+mod connection;
 mod cue;
 mod identity;
 mod locate;
@@ -43,6 +44,7 @@ pub use locate::LocateId;
 
 use auth::Auth;
 use config::{CUE, Zone};
+use connection::Connection;
 use cue::VirtualUas;
 use locate::Lookups;
 use request::Request;
@@ -113,8 +115,7 @@ pub struct Edge {
     upstreams: Upstreams,
     lookups: Lookups,
     requests: HashMap<ContextId, Request>,
-    /// Stream connections that are open, each with the account that proved itself on it.
-    connections: HashMap<ConnectionId, Option<i64>>,
+    connections: HashMap<ConnectionId, Connection>,
     outputs: VecDeque<Output>,
     started: Instant,
     unix_at_start: u64,
@@ -178,16 +179,6 @@ impl Edge {
         self.config.core = core;
         self.upstreams.follow(&self.config, now);
         self.run_inside(now);
-    }
-
-    /// Takes word of a new stream connection.
-    pub fn handle_opened(&mut self, connection: ConnectionId) {
-        self.connections.insert(connection, None);
-    }
-
-    /// Takes word that a stream connection is gone.
-    pub fn handle_closed(&mut self, connection: ConnectionId) {
-        self.connections.remove(&connection);
     }
 
     /// Takes word that a flow does not reach its other end.
@@ -364,20 +355,6 @@ impl Edge {
         }
         let hop = self.hop(target.flow, edit, false);
         self.proxy.forward_stateless(hop, now);
-    }
-
-    /// Core and peer listeners take only what comes from where it may come from.
-    fn admits(&self, flow: &Flow) -> bool {
-        let Some(listener) = self.config.listener(flow.listener) else { return true };
-        match listener.zone {
-            Zone::Access => true,
-            Zone::Core => self.config.core.iter().any(|core| {
-                // A stream's source port is a new one each time.
-                let stream = flow.transport != Transport::Udp;
-                core.address == flow.remote || (stream && core.address.ip() == flow.remote.ip())
-            }),
-            Zone::Peer => self.config.peers.iter().any(|peer| peer.covers(flow.remote.ip())),
-        }
     }
 
     fn unix(&self, now: Instant) -> u64 {

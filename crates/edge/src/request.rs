@@ -330,8 +330,7 @@ impl Edge {
             return Origin::Inside;
         }
         let zone = self.config.listener(flow.listener).map(|listener| listener.zone);
-        let peer = self.config.peers.iter().find(|peer| peer.covers(flow.remote.ip()));
-        match (zone, peer) {
+        match (zone, self.peer_at(flow)) {
             (Some(Zone::Core), _) => Origin::Core,
             (_, Some(peer)) => Origin::Peer { trusted: peer.trusted },
             (Some(Zone::Access | Zone::Peer) | None, None) => Origin::Access,

@@ -74,6 +74,7 @@ fn config() -> Config {
         domain: "example.com".to_owned(),
         listeners: vec![listener(ACCESS, Zone::Access), listener(CORE_SIDE, Zone::Core)],
         core: CORES.iter().map(core).collect(),
+        core_identities: Vec::new(),
         peers: Vec::new(),
         federation: false,
         challenge: true,

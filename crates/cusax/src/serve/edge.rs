@@ -100,16 +100,19 @@ pub(super) fn config(config: &Config, stores: &Stores, core: Vec<CoreTarget>) ->
             dial_in.insert(number.to_string(), format!("sip:{room}@{}", conference.domain));
         }
     }
+    let names_of_core = config.sip.core.iter().flat_map(|core| &core.certificate_names);
     Ok(EdgeConfig {
         numbers: numbers(config)?,
         listeners,
         core,
+        core_identities: names_of_core.map(ToString::to_string).collect(),
         peers: config
             .sip
             .peer
             .iter()
             .map(|peer| Peer {
                 sources: peer.sources.iter().map(|network| (network.address, network.bits)).collect(),
+                identities: peer.certificate_names.iter().map(ToString::to_string).collect(),
                 trusted: peer.trusted,
             })
             .collect(),

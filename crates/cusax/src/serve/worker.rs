@@ -1,5 +1,6 @@
 //! The SIP thread: it owns the edge, and carries messages between sockets, streams, the focus and the directory.
 
+mod handshake;
 pub(super) mod locate;
 mod meetings;
 mod report;
@@ -26,6 +27,7 @@ use cusax_net::udp::{AsyncSocket, BATCH, Options, RecvBatch, SendBatch, Socket};
 use cusax_sip::location::LocateError;
 use cusax_sip::{Flow, ListenerId, Transmit, Transport};
 use cusax_telemetry::Telemetry;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::component::{Heard, Link};
@@ -34,6 +36,7 @@ use super::http::Health;
 use super::media::Media;
 use super::seeds;
 use super::stores::{Keep, Restricted, Stores};
+use super::tls::Tls;
 use crate::config::Config;
 use meetings::Meetings;
 
@@ -49,6 +52,9 @@ const BUFFER: usize = 4 * 1024 * 1024;
 /// What the thread is made of.
 pub(super) struct Parts<'a> {
     pub(super) config: &'a Config,
+    pub(super) tls: &'a Tls,
+    /// The runtime for what would hold messages up: handshakes.
+    pub(super) control: Handle,
     pub(super) edge: EdgeConfig,
     pub(super) stores: &'a Stores,
     pub(super) telemetry: Telemetry,
@@ -83,8 +89,9 @@ impl Running {
 /// Binds all listeners and starts the thread.
 pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
     let mut sockets = Vec::new();
-    let mut tcp = Vec::new();
-    for (index, listener) in parts.edge.listeners.iter().enumerate() {
+    let mut listening = Vec::new();
+    let configured = parts.edge.listeners.iter().zip(&parts.config.sip.listener);
+    for (index, (listener, section)) in configured.enumerate() {
         let id = ListenerId(u16::try_from(index)?);
         let advice = || {
             let address = listener.address;
@@ -106,10 +113,12 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
                 Zone::Core => Leg::Upstream,
                 Zone::Peer => Leg::Peer,
             };
-            tcp.push(streams::Listening { id, address: listener.address, leg });
+            let (address, transport, layers) = (listener.address, listener.transport, parts.tls.layers(section)?);
+            listening.push(streams::Listening { id, address, transport, leg, layers });
         }
     }
-    let streams = streams::Wiring::new(tcp, &parts.config.sip.limits);
+    let client = parts.tls.client(parts.config)?;
+    let streams = streams::Wiring::new(listening, &parts.config.sip.limits, parts.control, client);
     let meetings = Meetings::open(parts.config, parts.media, parts.restrictions, parts.keep)?;
     let (wanted, to_locate) = mpsc::channel(locate::WAITING);
     let core = Core {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it is wrong")]
 
+mod certificates;
 mod charge;
 mod dialog;
 mod doors;

@@ -204,7 +204,7 @@ fn on_connection(world: &mut World, flow: Flow, user: &str, name: &str) -> Optio
 fn who_proved_himself_on_a_connection_is_known_on_it_until_it_ends() {
     let mut world = World::new();
     let flow = tcp(ALICE, 7);
-    world.edge.handle_opened(flow.connection.unwrap());
+    world.edge.handle_opened(flow.connection.unwrap(), Vec::new());
     assert_eq!(on_connection(&mut world, flow, "alice", "a"), Some(407));
     let mut draft = register();
     draft.via = "SIP/2.0/TCP 198.51.100.1:5060;branch=z9hG4bK-r".to_owned();
@@ -218,9 +218,9 @@ fn who_proved_himself_on_a_connection_is_known_on_it_until_it_ends() {
     assert_eq!(asserted.lines(Name::PAssertedIdentity), ["<sip:alice@example.com>"]);
     assert_eq!(on_connection(&mut world, flow, "bob", "c"), Some(407), "another may prove himself as well");
     let elsewhere = tcp(ALICE, 8);
-    world.edge.handle_opened(elsewhere.connection.unwrap());
+    world.edge.handle_opened(elsewhere.connection.unwrap(), Vec::new());
     assert_eq!(on_connection(&mut world, elsewhere, "alice", "d"), Some(407));
     world.edge.handle_closed(flow.connection.unwrap());
-    world.edge.handle_opened(flow.connection.unwrap());
+    world.edge.handle_opened(flow.connection.unwrap(), Vec::new());
     assert_eq!(on_connection(&mut world, flow, "alice", "e"), Some(407));
 }

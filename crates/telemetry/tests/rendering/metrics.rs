@@ -241,6 +241,7 @@ fn families_say_what_they_are_and_label_nobody() {
             let closed = [
                 "action",
                 "algorithm",
+                "aspect",
                 "class",
                 "code",
                 "codec",
@@ -256,6 +257,7 @@ fn families_say_what_they_are_and_label_nobody() {
                 "result",
                 "revision",
                 "role",
+                "side",
                 "stage",
                 "state",
                 "timer",
