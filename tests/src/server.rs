@@ -1,6 +1,7 @@
 //! Real servers as children, with the files of `deploy/`.
 
 mod cusax;
+mod edge;
 mod kamailio;
 mod prosody;
 mod sipp;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use cusax::{Cusax, Settings};
+pub use edge::{Edge, Hop};
 pub use kamailio::Kamailio;
 pub use prosody::Prosody;
 pub use sipp::Gateway;

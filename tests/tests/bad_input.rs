@@ -186,7 +186,7 @@ async fn xml_that_xmpp_forbids_ends_the_stream_and_a_new_one_is_opened() {
         house.serves().await;
         stream = tokio::time::timeout(SOON, server.take_in()).await.expect("the component comes back");
     }
-    house.counts("cusax_xmpp_connected", 1).await;
+    house.counts("cusax_xmpp_connected{component=\"cusax.example.com\"}", 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -274,7 +274,7 @@ async fn a_read_only_directory_still_opens_doors_and_refuses_changes_clearly() {
         let dir = cusax.dir().to_owned();
         cusax.hand_over().unwrap();
         let mut process = Process::start("cusax", serve, dir).unwrap();
-        process.ready(Ready::Http(http, "/readyz"), Duration::from_secs(30)).await.unwrap();
+        process.ready(Ready::Http(http, "/livez"), Duration::from_secs(30)).await.unwrap();
         process
     };
     let (_stream, process) = tokio::join!(fake.take_in(), process);
@@ -283,8 +283,8 @@ async fn a_read_only_directory_still_opens_doors_and_refuses_changes_clearly() {
     let response = phone.register(60, within(SOON)).await.unwrap();
     assert!(response.status >= 500, "{}", response.status);
     let metrics = cusax_tests::http::get(http, "/metrics").await.unwrap().body;
-    assert!(metrics.contains("cusax_sip_auth_total{algorithm=\"SHA-256\",result=\"ok\"} 1"));
+    assert!(metrics.contains("cusax_sip_auth_total{algorithm=\"SHA-256\",result=\"ok\"} 1"), "{metrics}");
     let log = process.log();
-    assert!(log.contains("read only"), "{log}");
+    assert!(log.contains("\"state\":\"read_only\""), "{log}");
     assert!(process.is_running());
 }

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Config;
-use crate::config::diagnostic::Refused;
+use crate::config::diagnostic::Diagnosis;
 
 /// Runs the command that the process was started with.
 ///
@@ -72,12 +72,12 @@ impl ConfigFile {
 
 fn serve(options: &ConfigFile) -> anyhow::Result<ExitCode> {
     match Config::load_to_serve(options.file.as_deref()) {
-        Ok(config) => crate::serve::run(config),
+        Ok((config, warnings)) => crate::serve::run(config, &warnings),
         Err(refused) => Ok(tell_refused(&refused)),
     }
 }
 
-fn tell_refused(refused: &Refused) -> ExitCode {
+fn tell_refused(refused: &Diagnosis) -> ExitCode {
     output::tell(&refused.render(output::colours_on_stderr()));
     ExitCode::FAILURE
 }
@@ -88,7 +88,7 @@ Examples:
   cusax config default > cusax.toml                  begin a configuration file
   cusax check config --config cusax.toml             look whether it is right
   cusax serve --config cusax.toml                    run with it
-  cusax account add alice@example.com -c cusax.toml  make an account, asking for its password";
+  cusax account add alice --config cusax.toml        make an account, asking for its password";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:

@@ -2,7 +2,8 @@
 //!
 //! Reading has three steps, each of which reports all that it finds: the text becomes a document, the document
 //! becomes a [`Config`] (unknown keys, wrong types, bad values), and the whole is checked for what cannot be
-//! together or is not built in this version. A file that fails one step is not read further.
+//! together or is not built in this version. A file that fails one step is not read further. Of one that passes them
+//! all, what its writer may not have meant is said as a warning.
 
 pub(crate) mod address;
 mod built;
@@ -24,8 +25,9 @@ pub(crate) mod service;
 mod shape;
 pub(crate) mod sip;
 pub(crate) mod telemetry;
-mod text;
+pub(crate) mod text;
 pub(crate) mod tls;
+mod warning;
 pub(crate) mod xmpp;
 
 use std::path::Path;
@@ -35,7 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use caller::Caller;
 use conference::Conference;
-use diagnostic::{Finding, Refused};
+use diagnostic::{Diagnosis, Finding};
 use directory::Directory;
 use document::Document;
 use http::{Http, Provisioning};
@@ -54,7 +56,7 @@ use xmpp::Xmpp;
 pub(crate) struct Config {
     /// What this service is called.
     pub(crate) service: Service,
-    /// Where accounts and our own state are kept. Files are relative to the directory that cusax runs in.
+    /// Where accounts and our own state are kept.
     pub(crate) directory: Directory,
     /// One TLS policy for SIP and HTTPS, and what is expected of the XMPP server.
     pub(crate) tls: Option<Tls>,
@@ -84,16 +86,17 @@ impl Config {
     /// # Errors
     ///
     /// All that is wrong in the file, each finding with its place.
-    pub(crate) fn load(file: Option<&Path>) -> Result<Self, Refused> {
-        read(file, |_, _| Vec::new())
+    pub(crate) fn load(file: Option<&Path>) -> Result<Self, Diagnosis> {
+        Ok(read(file, |_, _| Vec::new())?.0)
     }
 
-    /// Reads a file as [`Config::load`] does, and looks at the files that it names as well.
+    /// Reads a file as [`Config::load`] does, and looks at the files that it names as well; also says what is valid
+    /// and may not be meant.
     ///
     /// # Errors
     ///
     /// All that is wrong in the file or in those that it names, each finding with its place.
-    pub(crate) fn load_to_serve(file: Option<&Path>) -> Result<Self, Refused> {
+    pub(crate) fn load_to_serve(file: Option<&Path>) -> Result<(Self, Diagnosis), Diagnosis> {
         read(file, files::check)
     }
 
@@ -103,25 +106,45 @@ impl Config {
     }
 }
 
-fn read(file: Option<&Path>, check_files: impl Fn(&Config, &Document<'_>) -> Vec<Finding>) -> Result<Config, Refused> {
-    let Some(file) = file else {
-        return Ok(Config::default());
+fn read(
+    file: Option<&Path>,
+    check_files: impl Fn(&Config, &Document<'_>) -> Vec<Finding>,
+) -> Result<(Config, Diagnosis), Diagnosis> {
+    let (name, text) = match file {
+        // An empty file has every default.
+        None => ("the default configuration".to_owned(), String::new()),
+        Some(file) => {
+            let name = file.display().to_string();
+            match std::fs::read_to_string(file) {
+                Ok(text) => (name, text),
+                Err(error) => return Err(Diagnosis::unreadable(name, &error)),
+            }
+        }
     };
-    let name = file.display().to_string();
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) => return Err(Refused::unreadable(name, &error)),
-    };
-    parse(&text, check_files).map_err(|findings| Refused::new(name, &text, findings))
+    let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
+    match parse(&text, folder, check_files) {
+        Ok((config, warnings)) => Ok((config, Diagnosis::new(name, &text, warnings))),
+        Err(findings) => Err(Diagnosis::new(name, &text, findings)),
+    }
 }
 
-fn parse(text: &str, check_files: impl Fn(&Config, &Document<'_>) -> Vec<Finding>) -> Result<Config, Vec<Finding>> {
+/// Reads a text whose file is in `folder`; comes with warnings where it succeeds.
+fn parse(
+    text: &str,
+    folder: &Path,
+    check_files: impl Fn(&Config, &Document<'_>) -> Vec<Finding>,
+) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
     let document = Document::parse(text)?;
-    let config = shape::read(&document)?;
+    let mut config = shape::read(&document)?;
+    files::resolve(&mut config, folder);
     let mut findings = check::check(&config, &document);
     findings.extend(built::check(&config, &document));
     findings.extend(check_files(&config, &document));
-    if findings.is_empty() { Ok(config) } else { Err(findings) }
+    if findings.iter().any(|finding| !finding.is_warning()) {
+        return Err(findings);
+    }
+    findings.extend(warning::of(&config, &document));
+    Ok((config, findings))
 }
 
 #[cfg(test)]
@@ -138,8 +161,8 @@ mod tests {
                 let mut mutilated = lines.clone();
                 mutilated[index] = instead;
                 let text = mutilated.join("\n");
-                let Err(findings) = parse(&text, |_, _| Vec::new()) else { continue };
-                let refused = Refused::new("cusax.toml".to_owned(), &text, findings);
+                let Err(findings) = parse(&text, Path::new(""), |_, _| Vec::new()) else { continue };
+                let refused = Diagnosis::new("cusax.toml".to_owned(), &text, findings);
                 assert_ne!(refused.len(), 0, "{text}");
                 assert!(refused.places().all(|place| place.line <= lines.len()));
                 assert!(refused.render(false).contains("cusax.toml:"), "{text}");

@@ -5,6 +5,7 @@
 //! - tokio tasks for the component's stream ([`component`]), HTTP ([`http`]), and the stores ([`stores`]).
 
 mod accounts;
+mod complaint;
 mod component;
 mod conference;
 mod edge;
@@ -12,61 +13,101 @@ mod headline;
 mod http;
 mod media;
 mod stores;
+mod tls;
 mod worker;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use cusax_event::Event;
 use cusax_event::service::{Lifecycle, Stage};
-use cusax_net::{clock, random};
+use cusax_net::resolver::Resolver;
+use cusax_net::{clock, descriptors, random};
 use cusax_telemetry::{Format, Identities, Output, Telemetry, trace};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 
 use crate::config::Config;
+use crate::config::diagnostic::Diagnosis;
 use crate::config::telemetry::{Identities as Shown, Level, LogFormat};
 
-/// Runs until SIGINT or SIGTERM.
-pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
+/// Descriptors that are no SIP connection: 128 of HTTP, media and SIP sockets, files, event queues.
+const OTHER_DESCRIPTORS: u64 = 256;
+
+/// For what is still to be kept and said when the service stops.
+const ENDING: Duration = Duration::from_secs(5);
+
+/// Longest wait for one answer of DNS.
+const LOOKUP: Duration = Duration::from_secs(3);
+
+/// Runs until SIGINT or SIGTERM; `warnings` are said at the start.
+pub(crate) fn run(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(serve(config))
+    runtime.block_on(serve(config, warnings))
 }
 
-async fn serve(config: Config) -> anyhow::Result<ExitCode> {
+async fn serve(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode> {
     let stores = stores::Stores::open(&config).await?;
     let (telemetry, guard) = Telemetry::new(telemetry_config(&config, &stores));
-    let core = edge::locate_core(&config).await?;
-    let edge = edge::config(&config, &stores, core)?;
+    stores.tell_access(&telemetry);
+    raise_descriptors(&config, &telemetry);
+    let resolver = Arc::new(Resolver::new(LOOKUP)?);
+    let core = edge::CoreTargets::of(&config);
+    let edge = edge::config(&config, &stores, core.locate(&resolver).await?)?;
     let (component_link, component_end) = component::channel();
     let media = media::start(&config, &telemetry)?;
+    let targets = config.sip.core.iter().flat_map(|core| &core.targets).map(ToString::to_string);
+    let health = Arc::new(http::Health::with_cores(targets));
+    let (keep, keeper) = stores.keeper(telemetry.clone());
+    let tls = tls::Tls::open(&config)?;
     let worker = worker::start(worker::Parts {
         config: &config,
+        tls: &tls,
+        control: tokio::runtime::Handle::current(),
         edge,
         stores: &stores,
         telemetry: telemetry.clone(),
+        health: Arc::clone(&health),
         component: component_link,
         media,
         restrictions: stores.restrictions().await?,
-        keep: stores.keeper(telemetry.clone()),
+        resolver,
+        core,
+        keep,
     })?;
-    let health = Arc::new(http::Health::default());
     let mut tasks = tokio::task::JoinSet::new();
-    if let Some(xmpp) = &config.xmpp {
-        tasks.spawn(component::run(component::Parts::new(&config, xmpp, component_end, &telemetry, &health)?));
-    }
+    let component = match &config.xmpp {
+        Some(xmpp) => {
+            let parts = component::Parts::new(&config, xmpp, component_end, &telemetry, &health)?;
+            Some(tokio::spawn(component::run(parts)))
+        }
+        None => None,
+    };
     tasks.spawn(stores.directory_refresh(telemetry.clone()));
     let server = http::Server::bind(config.http.listen, telemetry.clone(), Arc::clone(&health)).await?;
     let listening = listening(&config, server.address());
     tasks.spawn(server.run());
     tell(&telemetry, Stage::Started, listening);
+    for warning in warnings.findings() {
+        tell(&telemetry, Stage::Degraded, warning.to_string());
+    }
     stopped().await?;
     tell(&telemetry, Stage::Stopped, String::from("told to stop"));
-    drop(worker);
+    worker.stop().await;
+    // The worker was the last to send to these: they end when all is done.
+    let _ = timeout(ENDING, async {
+        let _ = keeper.await;
+        if let Some(component) = component {
+            let _ = component.await;
+        }
+    })
+    .await;
     tasks.abort_all();
     guard.flush().await;
     Ok(ExitCode::SUCCESS)
@@ -81,6 +122,20 @@ async fn stopped() -> anyhow::Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
+}
+
+/// Lets the process open as many descriptors as it may, and says where that is fewer than it may come to need.
+fn raise_descriptors(config: &Config, telemetry: &Telemetry) {
+    let connections = config.sip.limits.connections.get();
+    let detail = match descriptors::raise_limit() {
+        Ok(limit) if limit >= u64::from(connections) + OTHER_DESCRIPTORS => return,
+        Ok(limit) => format!(
+            "this process may open {limit} descriptors, too few for sip.limits.connections = {connections}: raise the \
+             limit (systemd: LimitNOFILE, shell: ulimit -n), or lower the setting"
+        ),
+        Err(error) => format!("the limit of open descriptors cannot be raised: {error}"),
+    };
+    tell(telemetry, Stage::Degraded, detail);
 }
 
 fn tell(telemetry: &Telemetry, stage: Stage, detail: String) {
@@ -116,6 +171,8 @@ fn telemetry_config(config: &Config, stores: &stores::Stores) -> cusax_telemetry
     };
     telemetry.output = Output::Stdout;
     telemetry.trace = Some(trace::Store::new(&section.trace));
+    telemetry.component = config.xmpp.as_ref().map(|xmpp| xmpp.component.to_string());
+    telemetry.revision = env!("CUSAX_REVISION");
     telemetry.upstreams = config.sip.core.iter().flat_map(|core| &core.targets).map(ToString::to_string).collect();
     telemetry
 }

@@ -14,11 +14,11 @@ use cusax_telemetry::{Output, Telemetry};
 
 #[test]
 fn an_account_is_made_shown_changed_and_removed() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = example_com();
     let add = [
         "account",
         "add",
-        "alice@example.com",
+        "alice@Example.com",
         "--jid",
         "al@example.org",
         "--number",
@@ -26,7 +26,7 @@ fn an_account_is_made_shown_changed_and_removed() {
         "--language",
         "en",
     ];
-    let output = cusax(&[&add[..], &["--password-stdin"]].concat(), "s3cret\n", folder.path());
+    let output = cusax(&[&add[..], &["--password-stdin", "-c", "cusax.toml"]].concat(), "s3cret\n", folder.path());
     assert_eq!(text(&output.stdout), "added sip:alice@example.com = xmpp:al@example.org (account 1)\n");
 
     let listed = json(&["account", "list", "--json"], folder.path());
@@ -50,32 +50,35 @@ fn an_account_is_made_shown_changed_and_removed() {
 
 #[test]
 fn a_user_alone_is_one_of_the_configured_domains() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = "[service]\ndomain = \"example.com\"\n[directory]\nurl = \"sqlite:accounts.db\"\n";
-    std::fs::write(folder.path().join("cusax.toml"), file).unwrap();
+    let folder = example_com();
     let add = ["account", "add", "bob", "--password-stdin", "--config", "cusax.toml"];
     assert_eq!(
         text(&cusax(&add, "s3cret", folder.path()).stdout),
         "added sip:bob@example.com = xmpp:bob@example.com (account 1)\n"
     );
-    assert!(folder.path().join("accounts.db").exists());
+    assert!(folder.path().join("cusax.db").exists());
     assert_eq!(json(&["account", "show", "bob", "--json", "-c", "cusax.toml"], folder.path())["account"], 1);
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cusax.toml");
+    let show = ["account", "show", "bob", "--json", "-c", file.to_str().unwrap()];
+    assert_eq!(json(&show, elsewhere.path())["account"], 1, "the same file, wherever it is named from");
 }
 
 #[test]
 fn what_cannot_be_done_is_told_and_exits_with_1() {
     let folder = tempfile::tempdir().unwrap();
-    let add = ["account", "add", "alice@example.com", "--password-stdin"];
+    let add = ["account", "add", "alice@localhost", "--password-stdin"];
     let output = cusax(&["account", "list"], "", folder.path());
     assert!(text(&output.stderr).contains("there is no such file"), "{}", text(&output.stderr));
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(cusax(&add, "s3cret", folder.path()).status.code(), Some(0));
     for (arguments, password, expected) in [
         (&add[..], "s3cret", "already belongs to account 1"),
-        (&["account", "add", "carol@example.com", "--password-stdin"], "", "password"),
-        (&["account", "add", "carol@example.com"], "", "use --password-stdin"),
-        (&["account", "add", "carol@example.com", "--jid", "carol", "--password-stdin"], "x", "is not user@domain"),
-        (&["account", "show", "carol@example.com"], "", "there is no account"),
+        (&["account", "add", "carol@localhost", "--password-stdin"], "", "password"),
+        (&["account", "add", "carol@localhost"], "", "use --password-stdin"),
+        (&["account", "add", "carol@localhost", "--jid", "carol", "--password-stdin"], "x", "is not user@domain"),
+        (&["account", "show", "carol@localhost"], "", "there is no account"),
         (&["account", "remove", "7"], "", "there is no account"),
     ] {
         let output = cusax(arguments, password, folder.path());
@@ -83,6 +86,43 @@ fn what_cannot_be_done_is_told_and_exits_with_1() {
         assert!(told.starts_with("error: ") && told.contains(expected), "{arguments:?}: {told}");
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_account_that_no_phone_could_register_as_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = cusax(&["account", "add", "alice@example.com", "--password-stdin"], "s3cret", folder.path());
+    let told = text(&output.stderr);
+    assert!(told.contains("alice@example.com is not of this service's domain, localhost"), "{told}");
+    assert!(told.contains("[service] domain = \"example.com\""), "{told}");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!folder.path().join("cusax.db").exists());
+}
+
+#[test]
+fn the_examples_in_the_help_do_what_they_say() {
+    let binaries = Path::new(env!("CARGO_BIN_EXE_cusax")).parent().unwrap();
+    for help in [&["account", "--help"][..], &["account", "add", "--help"], &["account", "import", "--help"]] {
+        let folder = tempfile::tempdir().unwrap();
+        for (file, content) in
+            [("cusax.toml", ""), ("users.csv", "sip,password\nalice,a\n"), ("more.csv", "sip,password\nbob,b\n")]
+        {
+            std::fs::write(folder.path().join(file), content).unwrap();
+        }
+        let page = text(&cusax(help, "", folder.path()).stdout);
+        let examples = page.lines().filter_map(|line| line.strip_prefix("  ")?.split_once("cusax account "));
+        let examples = examples.filter(|(before, _)| before.is_empty() || before.ends_with("| ")).collect::<Vec<_>>();
+        assert!(examples.len() >= 3, "{page}");
+        for (_, example) in examples {
+            let example = example.split("   ").next().unwrap();
+            let asks = example.starts_with("add") || example.starts_with("set-password");
+            let asks = if asks && !example.contains("--password-stdin") { "--password-stdin" } else { "" };
+            let mut shell = Command::new("/bin/sh");
+            shell.env("PATH", binaries).args(["-c", &format!("cusax account {example} {asks}")]);
+            let output = feed(shell.current_dir(folder.path()), "s3cret\n");
+            assert_eq!(output.status.code(), Some(0), "{example}: {}", text(&output.stderr));
+        }
     }
 }
 
@@ -98,7 +138,7 @@ fn usage_errors_exit_with_2_and_help_shows_examples() {
     ] {
         assert_eq!(cusax(arguments, "", folder.path()).status.code(), Some(2), "{arguments:?}");
     }
-    for command in [&[][..], &["serve"], &["check"], &["account"], &["account", "add"], &["config"], &["trace"]] {
+    for command in [&[][..], &["serve"], &["check"], &["account"], &["account", "import"], &["config"], &["trace"]] {
         let output = cusax(&[command, &["--help"]].concat(), "", folder.path());
         assert_eq!(output.status.code(), Some(0), "{command:?}");
         assert!(text(&output.stdout).contains("Examples:\n  cusax "), "{command:?}");
@@ -146,6 +186,13 @@ fn a_reader_that_goes_away_is_no_error() {
     assert_eq!(output.status.code(), Some(0));
 }
 
+/// A folder with a configuration of example.com.
+fn example_com() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("cusax.toml"), "[service]\ndomain = \"example.com\"\n").unwrap();
+    folder
+}
+
 fn json(arguments: &[&str], folder: &Path) -> serde_json::Value {
     let output = cusax(arguments, "", folder);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -153,7 +200,12 @@ fn json(arguments: &[&str], folder: &Path) -> serde_json::Value {
 }
 
 fn cusax(arguments: &[&str], input: &str, folder: &Path) -> std::process::Output {
-    let mut child = command(arguments, folder).stdin(Stdio::piped()).spawn().unwrap();
+    feed(&mut command(arguments, folder), input)
+}
+
+fn feed(command: &mut Command, input: &str) -> std::process::Output {
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
     // A command that reads no input may have ended already.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()

@@ -92,17 +92,16 @@ pub(crate) struct Profile {
 }
 
 impl NewAccount {
-    pub(crate) fn normalised(self) -> Result<(Profile, Password), DirectoryError> {
-        let profile = Profile {
-            sip_user: sip_user(self.sip_user)?,
+    pub(crate) fn profile(&self) -> Result<Profile, DirectoryError> {
+        Ok(Profile {
+            sip_user: sip_user(self.sip_user.clone())?,
             sip_domain: sip_domain(&self.sip_domain)?,
             xmpp_user: xmpp_user(&self.xmpp_user)?,
             xmpp_domain: xmpp_domain(&self.xmpp_domain)?,
-            display_name: self.display_name.map(display_name).transpose()?,
+            display_name: self.display_name.clone().map(display_name).transpose()?,
             numbers: self.numbers.iter().map(|number| e164(number)).collect::<Result<_, _>>()?,
-            language: self.language.map(language).transpose()?,
-        };
-        Ok((profile, self.password))
+            language: self.language.clone().map(language).transpose()?,
+        })
     }
 }
 

@@ -1,6 +1,8 @@
 //! The directory of accounts.
 
+mod import;
 mod rows;
+mod views;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -17,6 +19,9 @@ use crate::database::{Access, Database, Migrations, Mode};
 use crate::error::DirectoryError;
 use crate::key::Key;
 use crate::snapshot::Snapshot;
+
+pub use import::ImportError;
+pub use views::View;
 
 /// Holds accounts in a file that other servers read too, and a [`Snapshot`] of them for hot paths.
 pub struct Directory {
@@ -112,8 +117,8 @@ impl Directory {
     /// [`DirectoryError::Invalid`], [`DirectoryError::Taken`], [`DirectoryError::ReadOnly`], or the file fails.
     pub async fn add(&self, account: NewAccount) -> Result<Account, DirectoryError> {
         self.database.check_writable()?;
-        let (profile, password) = account.normalised()?;
-        let credential = derive(profile.sip_user.clone(), profile.sip_domain.clone(), password).await?;
+        let profile = account.profile()?;
+        let credential = derive(profile.sip_user.clone(), profile.sip_domain.clone(), account.password).await?;
         let mut writer = self.writer.lock().await;
         let mut transaction = self.begin(&mut writer).await?;
         if let Some((value, account)) = rows::owner(&mut transaction, &profile).await.map_err(|e| self.failed(e))? {
@@ -140,6 +145,17 @@ impl Directory {
     /// [`DirectoryError::NoSuchAccount`], or the file fails.
     pub async fn show(&self, key: &Key) -> Result<Account, DirectoryError> {
         self.one(&mut *self.writer.lock().await, key).await
+    }
+
+    /// What the views of other servers show of an account, and how often the hash of its SCRAM keys is repeated.
+    ///
+    /// # Errors
+    /// The file fails.
+    pub async fn shown(&self, account: &Account) -> Result<(Vec<View>, u32), DirectoryError> {
+        let connection = &mut *self.writer.lock().await;
+        let views = views::of(connection, account).await.map_err(|e| self.failed(e))?;
+        let iterations = rows::scram_iterations(connection, account.id).await.map_err(|e| self.failed(e))?;
+        Ok((views, iterations))
     }
 
     /// Replaces every key of an account.

@@ -73,6 +73,14 @@ pub enum DirectoryError {
         /// The other account's id.
         account: i64,
     },
+    /// Another account of the same list has it already.
+    #[error("{value} is in the list already")]
+    Repeated {
+        /// `sip:…`, `xmpp:…` or a number.
+        value: String,
+        /// The other account's place in the list.
+        first: usize,
+    },
     /// No account answers to the key.
     #[error("there is no account {0:?}")]
     NoSuchAccount(String),

@@ -17,7 +17,7 @@ mod state;
 pub use account::{Account, NewAccount};
 pub use credential::{Ha1, Password};
 pub use database::{Access, Mode};
-pub use directory::{Directory, Refresh};
+pub use directory::{Directory, ImportError, Refresh, View};
 pub use error::DirectoryError;
 pub use key::Key;
 pub use snapshot::Snapshot;

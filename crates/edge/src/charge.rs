@@ -6,7 +6,7 @@ use cusax_event::sip::{Classified, Cue, CueKind};
 use cusax_event::{Event, Identity};
 use cusax_numbering::{Classification, Dialled};
 use cusax_sip::proxy::ContextId;
-use cusax_sip::{Message, Scheme};
+use cusax_sip::{Message, Scheme, Uri};
 
 use cusax_event::sip::NumberClass;
 
@@ -15,11 +15,17 @@ use crate::request::Request;
 use crate::route::{Origin, Target};
 use crate::{Edge, Headline, Output, cue};
 
+pub(crate) const NO_NUMBER: Classification = Classification { class: None, e164: None, territory: None };
+
 impl Edge {
     /// What the caller is told about charges before the call goes on (RFC 7081 §5).
     pub(crate) fn charge(&mut self, request: &mut Request, target: &Target, id: ContextId, now: Instant) -> Action {
         let Some(class) = request.number.class else { return Action::Allow };
         if !request.is_initial_invite() || request.origin != Origin::Access {
+            return Action::Allow;
+        }
+        if target.zone.is_none() && request.number.e164.is_none() {
+            // A conference by its address is no number.
             return Action::Allow;
         }
         let number = request.number.e164.clone().unwrap_or_else(|| request.message.request_uri_text().to_owned());
@@ -29,7 +35,8 @@ impl Edge {
         if target.zone.is_none() || request.is_emergency() {
             return Action::Allow;
         }
-        let action = self.config.numbers.policy.get(&class).copied().unwrap_or(Action::Allow);
+        let (action, class) = self.strictest(&request.message, class);
+        request.number.class = Some(class);
         let caller = request
             .caller
             .as_ref()
@@ -59,35 +66,51 @@ impl Edge {
     }
 
     pub(crate) fn classify(&self, message: &Message) -> Classification {
-        let Some(uri) = message.request_uri() else {
-            return Classification { class: None, e164: None, territory: None };
-        };
-        let urn = uri.scheme == Scheme::Other;
+        let Some(uri) = message.request_uri() else { return NO_NUMBER };
+        let host = if self.config.is_us(&uri) { &self.config.domain } else { uri.host };
+        self.classify_at(&uri, host)
+    }
+
+    /// What a URI would be at a host.
+    fn classify_at(&self, uri: &Uri<'_>, host: &str) -> Classification {
         let scheme = match uri.scheme {
             Scheme::Sip => cusax_numbering::Scheme::Sip,
             Scheme::Sips => cusax_numbering::Scheme::Sips,
             Scheme::Tel => cusax_numbering::Scheme::Tel,
-            Scheme::Other => cusax_numbering::Scheme::Urn,
+            Scheme::Other if uri.text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("urn:")) => {
+                cusax_numbering::Scheme::Urn
+            }
+            Scheme::Other => return NO_NUMBER,
         };
-        if urn && !uri.text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("urn:")) {
-            return Classification { class: None, e164: None, territory: None };
-        }
         let user_phone = uri.params.find("user").is_some_and(|user| user.eq_ignore_ascii_case("phone"));
-        let host = if self.config.is_us(&uri) { &self.config.domain } else { uri.host };
         self.config.numbers.classifier.classify(&Dialled {
             scheme,
             user: uri.user.unwrap_or(""),
             host,
             user_phone,
-            phone_context: uri.params.find("phone-context"),
+            // In a SIP URI it is a parameter of the user part; behind the host, nobody else reads it.
+            phone_context: uri.params.find("phone-context").filter(|_| uri.scheme == Scheme::Tel),
         })
     }
 
-    /// The user part that looks like a number and could be an account's.
+    /// The stricter of what a caller gets for the class and for the digits as our own core would read them: many ignore
+    /// the host that is named with a number.
+    fn strictest(&self, message: &Message, class: NumberClass) -> (Action, NumberClass) {
+        let action = |class| self.config.numbers.policy.get(&class).copied().unwrap_or(Action::Allow);
+        let here = (action(class), class);
+        let read = || self.classify_at(&message.request_uri()?, &self.config.domain).class;
+        match read().filter(|_| class == NumberClass::ForeignDomain) {
+            Some(digits) if action(digits) > here.0 => (action(digits), digits),
+            _ => here,
+        }
+    }
+
+    /// The user part that could be an account's, where it matters: it looks like a number, or a stranger calls.
     pub(crate) fn own_user(&self, request: &Request) -> Option<String> {
-        request.number.class.filter(|class| *class != NumberClass::Emergency)?;
+        let foreign = self.config.challenge && self.is_foreign(&request.message);
+        let number = request.number.class.is_some_and(|class| class != NumberClass::Emergency);
         let uri = request.message.request_uri()?;
-        let ours = self.config.is_own_domain(uri.host) || self.config.is_us(&uri);
-        (ours && request.is_initial_invite()).then(|| uri.user_unescaped().into_owned())
+        let wanted = foreign || (number && request.is_initial_invite());
+        (wanted && self.config.is_our_host(&uri)).then(|| uri.user_unescaped().into_owned())
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cusax_event::sip::NumberClass;
 use cusax_numbering::Classifier;
 use cusax_sip::digest::Algorithm;
-use cusax_sip::{ListenerId, Message, Name, Transport, Uri, Via};
+use cusax_sip::{ListenerId, Message, Name, Scheme, Transport, Uri, Via};
 
 /// Who is on the other side of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub struct CoreTarget {
 pub struct Peer {
     /// Address and prefix length of the networks that its requests come from.
     pub sources: Vec<(IpAddr, u8)>,
+    /// The SIP domains one of which its certificate speaks for, from wherever it connects (RFC 5922).
+    pub identities: Vec<String>,
     /// Whether its identities are believed.
     pub trusted: bool,
 }
@@ -86,8 +88,8 @@ pub struct Caller {
     pub egress: Reach,
 }
 
-/// What a caller gets for a class of number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a caller gets for a class of number, the mildest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
     /// Nothing.
     Allow,
@@ -126,6 +128,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// The existing SIP servers, in the order in which they are tried.
     pub core: Vec<CoreTarget>,
+    /// The SIP domains one of which the certificate of a core server speaks for, from wherever it connects.
+    pub core_identities: Vec<String>,
     /// Other providers.
     pub peers: Vec<Peer>,
     /// Whether a From of another domain may reach our addresses of record through an access listener.
@@ -184,6 +188,25 @@ impl Config {
         })
     }
 
+    /// True where a URI may be what a phone has for us as its outbound proxy: our domain, or an address at the port of a
+    /// socket that is bound to all of them. It leads to the core, whatever else the URI may mean.
+    pub(crate) fn is_outbound_proxy(&self, uri: &Uri<'_>) -> bool {
+        let port = uri.port.unwrap_or(5060);
+        let bound = |listener: &Listener| listener.address.ip().is_unspecified() && listener.address.port() == port;
+        uri.user.is_none()
+            && (self.is_own_domain(uri.host) || (uri.address().is_some() && self.listeners.iter().any(bound)))
+    }
+
+    /// True where a host is one of ours, whatever the port: an address of a socket, or the name that it bears.
+    pub(crate) fn is_our_host(&self, uri: &Uri<'_>) -> bool {
+        let host = uri.host.strip_suffix('.').unwrap_or(uri.host);
+        self.is_own_domain(host)
+            || self.listeners.iter().any(|listener| {
+                let name = listener.sent_by.rsplit_once(':').map_or(listener.sent_by.as_str(), |(name, _)| name);
+                host.eq_ignore_ascii_case(name) || uri.address() == Some(listener.address.ip())
+            })
+    }
+
     /// True where one of a request's Via values is ours.
     pub(crate) fn was_here(&self, message: &Message) -> bool {
         message.values(Name::Via).filter_map(Via::parse).any(|via| {
@@ -196,12 +219,25 @@ impl Config {
 
     /// True where a host is a conference domain.
     pub(crate) fn is_conference(&self, host: &str) -> bool {
+        let host = host.strip_suffix('.').unwrap_or(host);
         self.conferences.iter().any(|domain| domain.eq_ignore_ascii_case(host))
     }
 
     /// True where a host is our domain.
     pub(crate) fn is_own_domain(&self, host: &str) -> bool {
-        self.domain.eq_ignore_ascii_case(host)
+        self.domain.eq_ignore_ascii_case(host.strip_suffix('.').unwrap_or(host))
+    }
+
+    /// The core target that a URI names, by address or as it is written in the configuration.
+    pub(crate) fn core_named(&self, uri: &Uri<'_>) -> Option<&CoreTarget> {
+        let secure = uri.scheme == Scheme::Sips
+            || uri.params.find("transport").is_some_and(|transport| transport.eq_ignore_ascii_case("tls"));
+        let port = uri.port.unwrap_or(if secure { 5061 } else { 5060 });
+        self.core.iter().find(|target| {
+            let written = Uri::parse(&target.name);
+            target.address.port() == port
+                && (uri.address() == Some(target.address.ip()) || written.is_some_and(|name| name.host_is(uri.host)))
+        })
     }
 
     pub(crate) fn core_target(&self, address: SocketAddr) -> Option<&CoreTarget> {

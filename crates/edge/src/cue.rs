@@ -169,7 +169,8 @@ impl Edge {
         self.cue.texts.insert(key(&request.message), text.to_owned());
         let mut edit = Edit::new(Arc::clone(&request.message));
         edit.pop(Name::Route, request.route.own);
-        if let Some(line) = self.config.record_route(&request.flow, request.account(), Place::Dialog) {
+        let call_id = request.message.call_id();
+        if let Some(line) = self.config.record_route(&request.flow, request.account(), Place::Dialog, call_id) {
             edit.push_above(Name::RecordRoute, &line);
         }
         let flow = Flow { listener: CUE, transport: Transport::Internal, ..request.flow };

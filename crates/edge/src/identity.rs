@@ -4,7 +4,7 @@ use cusax_event::sip::{CallInfo, CallInfoAction, CallInfoReason};
 use cusax_event::{Correlation, Event};
 use cusax_sip::{Edit, Message, Method, Name, Scheme};
 
-use crate::account::AccountKey;
+use crate::account::{Account, AccountKey};
 use crate::auth;
 use crate::config::{Forged, Reach, Zone};
 use crate::privacy::{self, Privacy};
@@ -15,7 +15,8 @@ use crate::{Edge, call_info, session};
 
 impl Edge {
     /// A From of our domain must be the account's; one of another domain may reach users only, where that is open.
-    pub(crate) fn check_identity(&self, request: &Request) -> Result<(), (u16, &'static str)> {
+    /// `to_user` says whether the Request-URI is a user's of ours.
+    pub(crate) fn check_identity(&self, request: &Request, to_user: bool) -> Result<(), (u16, &'static str)> {
         let message = &request.message;
         let from = message.address(Name::From).and_then(|from| from.uri());
         let Some(from) = from else { return Err((400, "Malformed From")) };
@@ -31,10 +32,8 @@ impl Edge {
             // His address in this dialog is what he was called by: an alias, a number, an address of the caller's side.
             return Ok(());
         }
-        if !self.config.is_own_domain(from.host) {
-            let to_user = message.request_uri().is_some_and(|uri| self.config.is_own_domain(uri.host));
-            let allowed = self.config.federation && to_user && request.number.class.is_none();
-            return if allowed { Ok(()) } else { Err((403, "From is of another domain")) };
+        if self.is_foreign(message) {
+            return self.check_foreign(request, to_user);
         }
         let owns = |name| {
             let user = message.address(name).and_then(|address| address.uri()).map(|uri| uri.user_unescaped());
@@ -46,11 +45,43 @@ impl Edge {
         Err((403, "From is not the account's"))
     }
 
+    /// What another domain may: reach our users, and go on in the dialogs that come of it.
+    fn check_foreign(&self, request: &Request, to_user: bool) -> Result<(), (u16, &'static str)> {
+        if !self.config.federation || matches!(request.message.method(), Method::Register | Method::Publish) {
+            return Err((403, "From is of another domain"));
+        }
+        if request.route.dialog {
+            return Ok(());
+        }
+        let ours = request.message.request_uri().is_some_and(|uri| self.config.is_our_host(&uri));
+        match (ours, to_user) {
+            (false, _) => Err((403, "From is of another domain")),
+            (true, false) => Err((404, "Not Found")),
+            (true, true) => Ok(()),
+        }
+    }
+
+    /// A peer speaks for its own users only, unless it is trusted; nobody registers through another provider.
+    pub(crate) fn check_peer(&self, request: &Request, trusted: bool) -> Result<(), (u16, &'static str)> {
+        let message = &request.message;
+        if matches!(message.method(), Method::Register | Method::Publish) {
+            return Err((403, "A peer has no registrations here"));
+        }
+        let from = message.address(Name::From).and_then(|from| from.uri());
+        let Some(from) = from else { return Err((400, "Malformed From")) };
+        let initial = !request.route.dialog && !auth::is_exempt(message.method());
+        if !trusted && initial && !self.is_foreign(message) && !from.host_is("anonymous.invalid") {
+            return Err((403, "From is of our domain"));
+        }
+        Ok(())
+    }
+
     /// Takes away what only trusted elements may say (RFC 3325 §5, RFC 7081 §3.5).
     pub(crate) fn clean(
         &mut self,
         message: &Message,
         origin: Origin,
+        sos: bool,
         correlation: &Correlation,
         edit: &mut Edit,
     ) -> Result<(), &'static str> {
@@ -62,6 +93,12 @@ impl Edge {
                 Name::PChargingVector,
                 Name::PChargingFunctionAddresses,
                 Name::RemotePartyId,
+                Name::PAssertedService,
+                Name::PServedUser,
+                Name::PProfileKey,
+                Name::PUserDatabase,
+                Name::PVisitedNetworkId,
+                Name::Diversion,
                 Name::AlertInfo,
                 Name::Path,
                 Name::ServiceRoute,
@@ -71,8 +108,8 @@ impl Edge {
         }
         if untrusted && call_info::has_impp(message) {
             let reject = self.config.caller.forged == Forged::Reject && origin == Origin::Access;
-            // An ACK cannot be refused.
-            if reject && message.method() != Method::Ack {
+            // An ACK cannot be refused, and a call for help must not be.
+            if reject && message.method() != Method::Ack && !sos {
                 self.tell_call_info(correlation, CallInfoAction::Rejected, CallInfoReason::Forged);
                 return Err("Call-Info with purpose=impp is not the caller's to send");
             }
@@ -99,19 +136,31 @@ impl Edge {
             edit.set(Name::SessionId, &id.to_string());
         }
         let private = privacy::of(message);
-        if target.zone == Some(Zone::Access) && privacy::hides_identity(message) {
-            edit.remove_all(Name::PAssertedIdentity);
+        let trusted = self.trusts(target);
+        if !trusted {
+            if privacy::hides_identity(message) {
+                edit.remove_all(Name::PAssertedIdentity);
+            }
+            // RFC 7315 §5: of use inside a trust domain only.
+            for name in [Name::PAccessNetworkInfo, Name::PChargingVector, Name::PChargingFunctionAddresses] {
+                edit.remove_all(name);
+            }
         }
         if message.method() == Method::Register {
-            return self.add_path(request, target, edit);
+            return;
         }
-        if let Some(account) = request.caller.as_ref().filter(|_| request.verified) {
-            let trusted = target.zone != Some(Zone::Access);
-            if trusted && message.method() != Method::Ack {
+        // RFC 3325 §6: it ends at the first trusted element, which is the one that can follow it.
+        if is_untrusted(request.origin) {
+            edit.remove_all(Name::PPreferredIdentity);
+        }
+        let caller = request.caller.as_ref().filter(|_| request.verified && trusted && message.method() != Method::Ack);
+        if let Some(account) = caller {
+            let preferred = self.preferred(message, account);
+            let usual = || {
                 let user = cusax_sip::uri::escape_user(&account.user);
-                edit.append("P-Asserted-Identity", &format!("<sip:{user}@{}>", self.config.domain));
-                edit.remove_all(Name::PPreferredIdentity);
-            }
+                format!("<sip:{user}@{}>", self.config.domain)
+            };
+            edit.append("P-Asserted-Identity", &preferred.unwrap_or_else(usual));
         }
         let carries = matches!(message.method(), Method::Invite | Method::Update | Method::Message);
         if !carries {
@@ -140,25 +189,84 @@ impl Edge {
         self.tell_call_info(&request.correlation, action, reason);
     }
 
+    /// The identity that a verified caller would rather be known by, if it is one of his (RFC 3325 §5, §6).
+    fn preferred(&self, message: &Message, account: &Account) -> Option<String> {
+        message.values(Name::PPreferredIdentity).find_map(|value| {
+            let uri = cusax_sip::Address::parse(value)?.uri()?;
+            let ours = match uri.scheme {
+                Scheme::Sip | Scheme::Sips => self.config.is_own_domain(uri.host),
+                Scheme::Tel => true,
+                Scheme::Other => false,
+            };
+            let user = uri.user_unescaped();
+            (ours && account.owns(&user)).then(|| match uri.scheme {
+                Scheme::Tel => format!("<tel:{user}>"),
+                Scheme::Sip | Scheme::Sips | Scheme::Other => {
+                    format!("<sip:{}@{}>", cusax_sip::uri::escape_user(&user), self.config.domain)
+                }
+            })
+        })
+    }
+
+    /// True where what we assert may go: the core, the focus, and peers that are trusted (RFC 3325 §5).
+    fn trusts(&self, target: &Target) -> bool {
+        match target.zone {
+            Some(Zone::Core) | None => true,
+            Some(Zone::Access) => false,
+            Some(Zone::Peer) => {
+                let peer = self.peer_at(&target.flow);
+                peer.is_some_and(|peer| peer.trusted)
+            }
+        }
+    }
+
     /// Puts our Path on a registration, so that calls come back through this very flow (RFC 3327, RFC 5626 §5.1).
     fn add_path(&self, request: &Request, target: &Target, edit: &mut Edit) {
         let account = request.caller.as_ref().map(|account| account.id);
-        let Some(key) = self.config.keys.token.first() else { return };
-        let token = Token { flow: request.flow, account, place: Place::Path }.seal(key);
-        if let Some(path) = self.config.own_uri(&target.flow, Some(&token)) {
+        let token = Token { flow: request.flow, account, place: Place::Path };
+        let sealed = self.config.seal(&token, request.message.call_id());
+        if let Some(path) = sealed.and_then(|sealed| self.config.own_uri(&target.flow, Some(&sealed))) {
+            // RFC 5626 §5.1: the first hop of a user agent that does outbound says that it keeps the flow.
+            let message = &request.message;
+            let first_hop = message.values(Name::Via).nth(1).is_none();
+            let outbound = message.values(Name::Contact).filter_map(cusax_sip::Address::parse);
+            let flows = first_hop && outbound.into_iter().any(|contact| contact.params.has("reg-id"));
+            let path = if flows { path.replacen(";lr>", ";lr;ob>", 1) } else { path };
             edit.push_above(Name::Path, &path);
         }
     }
 
+    /// Leaves our address, for what comes back: Path in a registration, Record-Route in what may make a dialog.
+    pub(crate) fn record(&self, request: &Request, target: &Target, edit: &mut Edit) {
+        match request.message.method() {
+            Method::Register => self.add_path(request, target, edit),
+            method if route::may_make_dialog(method) => self.record_route(request, target, edit),
+            Method::Ack
+            | Method::Bye
+            | Method::Cancel
+            | Method::Options
+            | Method::Publish
+            | Method::Message
+            | Method::Update
+            | Method::Prack
+            | Method::Info
+            | Method::Other
+            | Method::Invite
+            | Method::Subscribe
+            | Method::Refer
+            | Method::Notify => {}
+        }
+    }
+
     /// Record-Route on both sides of us (§16.6 step 4; doubled where the zone changes).
-    pub(crate) fn record_route(&self, request: &Request, target: &Target, edit: &mut Edit) {
+    fn record_route(&self, request: &Request, target: &Target, edit: &mut Edit) {
         let message = &request.message;
-        if !route::may_make_dialog(message.method()) || !message.to_tag().is_empty() {
+        if !message.to_tag().is_empty() {
             return;
         }
         let place = if request.is_emergency() { Place::Emergency } else { Place::Dialog };
         for (flow, account) in [(&request.flow, request.account()), (&target.flow, target.account)] {
-            if let Some(line) = self.config.record_route(flow, account, place) {
+            if let Some(line) = self.config.record_route(flow, account, place, message.call_id()) {
                 edit.push_above(Name::RecordRoute, &line);
             }
         }
@@ -169,9 +277,14 @@ impl Edge {
         self.tell(Event::CallInfo(CallInfo { action, reason, correlation }));
     }
 
-    pub(crate) fn has_own_from(&self, message: &Message) -> bool {
+    /// True where From is of another domain: an address at a host that is none of ours, and no number.
+    pub(crate) fn is_foreign(&self, message: &Message) -> bool {
         let from = message.address(Name::From).and_then(|from| from.uri());
-        from.is_some_and(|from| self.config.is_own_domain(from.host) || from.host_is("anonymous.invalid"))
+        from.is_some_and(|from| {
+            matches!(from.scheme, Scheme::Sip | Scheme::Sips)
+                && !self.config.is_our_host(&from)
+                && !from.host_is("anonymous.invalid")
+        })
     }
 }
 

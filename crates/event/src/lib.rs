@@ -15,6 +15,7 @@ pub mod media;
 pub mod moderation;
 pub mod service;
 pub mod sip;
+pub mod tls;
 pub mod xmpp;
 
 pub use correlation::{Correlation, LegId, SessionId};
@@ -29,6 +30,14 @@ pub enum Event {
     SipMessage(sip::Message),
     /// A SIP datagram, message or connection was dropped.
     SipDropped(sip::Dropped),
+    /// A SIP connection came, went, or was not made.
+    SipConnection(sip::Connection),
+    /// A TLS handshake ended.
+    TlsHandshake(tls::Handshake),
+    /// Requests were sent on.
+    SipForwarded(sip::Forwarded),
+    /// What is true of a SIP thread now.
+    SipReport(sip::Report),
     /// A server transaction of the proxy ended.
     SipTransaction(sip::TransactionEnded),
     /// A call (INVITE that was proxied) reached its end of set-up.
@@ -39,6 +48,10 @@ pub enum Event {
     SipTimeout(sip::TimerFired),
     /// An upstream's probe or traffic changed what we think of it.
     SipUpstream(sip::Upstream),
+    /// A probe of a core target ended.
+    SipUpstreamProbed(sip::UpstreamProbed),
+    /// A core target changed its state.
+    SipUpstreamChanged(sip::UpstreamChanged),
     /// What was done to `Call-Info` values with `purpose=impp`.
     CallInfo(sip::CallInfo),
     /// A dialled number was classified.
@@ -67,6 +80,8 @@ pub enum Event {
     MixerReport(media::Report),
     /// The directory was reloaded, or could not be.
     Directory(service::Directory),
+    /// An HTTP connection was closed without an answer.
+    HttpDropped(service::HttpDropped),
     /// The process started, reloaded, began to drain or ended.
     Lifecycle(service::Lifecycle),
 }

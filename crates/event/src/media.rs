@@ -25,7 +25,7 @@ closed_enum! {
 pub struct Leg {
     /// How.
     pub state: LegState,
-    /// SIP status it was answered with, where it was refused.
+    /// SIP status it was answered with, where it was refused, or by which it was known that nobody is there any more.
     pub status: Option<u16>,
     /// Who.
     pub participant: Option<Identity>,
@@ -103,6 +103,16 @@ closed_enum! {
     }
 }
 
+closed_enum! {
+    /// What a port of the mixer does.
+    PortState {
+        /// Legs share it.
+        Used = "used",
+        /// No leg has it.
+        Free = "free",
+    }
+}
+
 /// What a media thread did since its last report.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
@@ -128,6 +138,8 @@ pub struct Report {
     pub participants: [u64; 4],
     /// Conferences, now.
     pub conferences: u64,
+    /// Ports by [`PortState::ALL`] order, now; told by the thread, for the mixer knows only the used ones.
+    pub ports: [u64; 2],
     /// How long the ticks of the period took.
     pub ticks: TickTimes,
 }
@@ -148,6 +160,9 @@ pub const TICK_BOUNDS: [Duration; 9] = [
 /// A tick that begins later than this after its due time is late: a quarter of 20 ms.
 pub const LATE_TICK: Duration = Duration::from_millis(5);
 
+/// A tick that takes longer than this has eaten the time of the next one: 20 ms.
+pub const LONGEST_TICK: Duration = Duration::from_millis(20);
+
 /// Durations of ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TickTimes {
@@ -157,7 +172,9 @@ pub struct TickTimes {
     pub busy: Duration,
     /// The longest.
     pub longest: Duration,
-    /// How many began later than a quarter of a tick.
+    /// How many took longer than [`LONGEST_TICK`].
+    pub overran: u64,
+    /// How many began later than [`LATE_TICK`].
     pub late: u64,
     /// The latest start after its due time.
     pub longest_lag: Duration,
@@ -176,6 +193,7 @@ impl TickTimes {
         self.count += 1;
         self.busy += busy;
         self.longest = self.longest.max(busy);
+        self.overran += u64::from(busy > LONGEST_TICK);
         self.late += u64::from(lag > LATE_TICK);
         self.longest_lag = self.longest_lag.max(lag);
         self.lag += lag;
@@ -196,8 +214,9 @@ mod tests {
         times.record(Duration::from_millis(51), Duration::from_micros(5_001));
         assert_eq!(times.took, [1, 1, 0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(times.lagged, [1, 0, 1, 1, 0, 0, 0, 0, 0, 0]);
-        assert_eq!((times.count, times.late), (3, 1));
+        times.record(LONGEST_TICK, Duration::ZERO);
+        assert_eq!((times.count, times.overran, times.late), (4, 1, 1));
         assert_eq!((times.longest, times.longest_lag), (Duration::from_millis(51), Duration::from_micros(5_001)));
-        assert_eq!((times.busy, times.lag), (Duration::from_micros(53_001), Duration::from_micros(10_001)));
+        assert_eq!((times.busy, times.lag), (Duration::from_micros(73_001), Duration::from_micros(10_001)));
     }
 }

@@ -1,8 +1,16 @@
 //! What happened on the SIP side.
 
+mod connection;
+mod report;
+mod upstream;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use connection::{Connection, ConnectionResult};
+pub use report::{Forwarded, Report, Role, TransactionKind};
+pub use upstream::{ProbeResult, UpstreamChanged, UpstreamProbed, UpstreamState};
 
 use crate::{Correlation, Identity, closed_enum};
 
@@ -111,6 +119,14 @@ closed_enum! {
         TooLarge = "too_large",
         /// A flow token that is not ours, or whose flow is gone, on a message that cannot be answered.
         Flow = "flow",
+        /// A connection that could not be accepted: as a rule the process has no descriptor left.
+        AcceptFailed = "accept_failed",
+        /// A connection without a good PROXY header where one is due.
+        ProxyHeader = "proxy_header",
+        /// A connection whose TLS handshake failed.
+        Tls = "tls",
+        /// A connection that did not become a WebSocket for SIP.
+        WebSocket = "websocket",
     }
 }
 

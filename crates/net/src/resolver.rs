@@ -1,4 +1,6 @@
-//! Names to addresses, by the system's configuration.
+//! Names to addresses and services, by the system's configuration.
+
+mod services;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -12,6 +14,8 @@ use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{Hosts, TokioResolver};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+
+pub use services::{Naptr, Srv};
 
 /// A cache in front of the system's name servers (`/etc/resolv.conf`) and `/etc/hosts`, both as they were at the start.
 #[derive(Debug)]

@@ -129,6 +129,7 @@ fn closed_port_is_told_with_its_address_where_asked_for() {
         let told = ours.take_unreachable().unwrap();
         assert_eq!(told.to, closed);
         assert_eq!(told.error.kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(told.quoted, b"is anybody there");
         assert!(ours.take_unreachable().is_none());
         let mut batch = RecvBatch::new(2, 100);
         assert_eq!(ours.recv_batch(&mut batch).unwrap_err().kind(), io::ErrorKind::WouldBlock);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cusax_event::sip::NumberClass;
 
 use crate::config::{Config, ConfigError, access_code, prefix_digits};
-use crate::dialled::{Dialled, Scheme, Subscriber, is_sos};
+use crate::dialled::{Dialled, Scheme, Subscriber, begins_like_a_number, is_sos};
 use crate::emergency;
 use crate::plan::{Kind, NO_COUNTRY, Plans, Reading};
 
@@ -78,6 +78,10 @@ impl Classifier {
             // A tel URI has no host that could be foreign: what is no number there is one of no known kind.
             return match dialled.scheme {
                 Scheme::Tel => NumberClass::Unknown.into(),
+                // What begins like a number is dialled as one by whoever reads only its beginning: too many digits, pauses.
+                Scheme::Sip | Scheme::Sips | Scheme::Urn if ours && begins_like_a_number(dialled.user) => {
+                    NumberClass::Unknown.into()
+                }
                 Scheme::Sip | Scheme::Sips | Scheme::Urn if ours => Classification::from(None),
                 Scheme::Sip | Scheme::Sips | Scheme::Urn => foreign(),
             };
@@ -93,7 +97,8 @@ impl Classifier {
         if let Some(context) = number.context.as_deref().filter(|context| !number.global && !context.starts_with('+'))
             && !self.domains.contains(&host(context))
         {
-            return foreign();
+            // A number of somebody else's plan, which our core may well read by its own.
+            return NumberClass::Unknown.into();
         }
         self.of_ours(&number)
     }

@@ -66,6 +66,18 @@ impl Subscriber {
     }
 }
 
+/// Whether a user part that is no number as a whole begins with one: a plus sign, or digits enough to be dialled.
+pub(crate) fn begins_like_a_number(user: &str) -> bool {
+    let compact: String = unescape(user).chars().filter(|c| !"-.() ".contains(*c)).take(ENOUGH).collect();
+    let digits = compact.strip_prefix('+').unwrap_or(&compact);
+    !digits.is_empty()
+        && digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'*' | b'#'))
+        && (digits.len() < compact.len() || digits.len() == ENOUGH)
+}
+
+/// Shorter beginnings are those of names such as `3com` or `007`.
+const ENOUGH: usize = 6;
+
 /// Replaces `%HH` of ASCII characters; all else stays, so that it is taken for a name.
 fn unescape(text: &str) -> String {
     let mut unescaped = String::with_capacity(text.len());

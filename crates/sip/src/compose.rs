@@ -1,7 +1,5 @@
 //! Messages that this process originates: requests of its user agents, responses of its servers.
 
-use std::fmt::Write;
-
 use bytes::Bytes;
 
 use crate::Message;
@@ -11,32 +9,33 @@ use crate::status::reason_phrase;
 /// A message being written, header by header.
 #[derive(Clone, Debug)]
 pub struct Compose {
-    head: String,
+    head: Vec<u8>,
 }
 
 impl Compose {
     /// Begins a request.
     #[must_use]
     pub fn request(method: &str, uri: &str) -> Self {
-        Self { head: format!("{method} {uri} SIP/2.0\r\n") }
+        Self { head: format!("{method} {uri} SIP/2.0\r\n").into_bytes() }
     }
 
     /// Begins a response to a request: Via, From, To, Call-ID and CSeq are its own (RFC 3261 §8.2.6). `tag` is put on
     /// To where it has none and the status is not 100.
     #[must_use]
     pub fn response(request: &Message, status: u16, reason: Option<&str>, tag: Option<&str>) -> Self {
-        let mut compose = Self { head: format!("SIP/2.0 {status} {}\r\n", reason.unwrap_or(reason_phrase(status))) };
+        let line = format!("SIP/2.0 {status} {}\r\n", reason.unwrap_or(reason_phrase(status)));
+        let mut compose = Self { head: line.into_bytes() };
         let stamped = request.stamped_via();
         for name in [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq] {
             for span in request.value_spans(name) {
-                let text = match &stamped {
-                    Some((top, text)) if *top == span => text,
-                    _ => request.text(span),
+                let value = match &stamped {
+                    Some((top, text)) if *top == span => text.as_bytes(),
+                    _ => &request.bytes()[span],
                 };
                 let tag = tag.filter(|_| name == Name::To && status > 100 && request.to_tag().is_empty());
                 compose = match tag {
-                    Some(tag) => compose.header(name.as_str(), &format!("{text};tag={tag}")),
-                    None => compose.header(name.as_str(), text),
+                    Some(tag) => compose.line(name.as_str(), &[value, b";tag=", tag.as_bytes()].concat()),
+                    None => compose.line(name.as_str(), value),
                 };
             }
         }
@@ -45,11 +44,15 @@ impl Compose {
 
     /// Adds a header line. Line breaks in a value are not written: a value is one line.
     #[must_use]
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.head.push_str(name);
-        self.head.push_str(": ");
-        self.head.extend(value.chars().filter(|c| !matches!(c, '\r' | '\n')));
-        self.head.push_str("\r\n");
+    pub fn header(self, name: &str, value: &str) -> Self {
+        self.line(name, value.as_bytes())
+    }
+
+    fn line(mut self, name: &str, value: &[u8]) -> Self {
+        self.head.extend_from_slice(name.as_bytes());
+        self.head.extend_from_slice(b": ");
+        self.head.extend(value.iter().filter(|byte| !matches!(byte, b'\r' | b'\n')));
+        self.head.extend_from_slice(b"\r\n");
         self
     }
 
@@ -62,11 +65,12 @@ impl Compose {
         }
     }
 
-    /// Copies all lines of a name from another message: Record-Route into a response (RFC 3261 §12.1.1).
+    /// Copies all lines of a name from another message: Record-Route into a response (RFC 3261 §12.1.1). They need not be
+    /// UTF-8.
     #[must_use]
     pub fn copy(mut self, from: &Message, name: Name) -> Self {
-        for value in from.values(name) {
-            self = self.header(name.as_str(), value);
+        for span in from.value_spans(name) {
+            self = self.line(name.as_str(), &from.bytes()[span]);
         }
         self
     }
@@ -85,11 +89,9 @@ impl Compose {
     }
 
     fn end(mut self, body: &[u8]) -> Bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(self.head, "Content-Length: {}\r\n\r\n", body.len());
-        let mut bytes = self.head.into_bytes();
-        bytes.extend_from_slice(body);
-        Bytes::from(bytes)
+        self.head.extend(format!("Content-Length: {}\r\n\r\n", body.len()).into_bytes());
+        self.head.extend_from_slice(body);
+        Bytes::from(self.head)
     }
 }
 

@@ -52,6 +52,15 @@ impl Edit {
         self.insert(at, format!("{}: {value}\r\n", name.as_str()));
     }
 
+    /// Says how long the body is where the message does not: on a stream nobody would know where the next one begins
+    /// (RFC 3261 §20.14), and what a datagram brought along could pass for one.
+    pub fn set_length(&mut self) {
+        if self.message.lines(Name::ContentLength).next().is_none() {
+            let length = self.message.body().len().to_string();
+            self.append(Name::ContentLength.as_str(), &length);
+        }
+    }
+
     /// Puts a line at the end of the header section.
     pub fn append(&mut self, name: &str, value: &str) {
         self.insert(self.message.headers_end(), format!("{name}: {value}\r\n"));
@@ -118,6 +127,14 @@ impl Edit {
     pub(crate) fn replace(&mut self, span: Range<usize>, text: String) {
         self.splices.retain(|(other, _)| other.is_empty() || other.start < span.start || other.end > span.end);
         self.splices.push((span, text));
+    }
+
+    /// How long the message is with all edits, in bytes.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        let grown: usize = self.splices.iter().map(|(_, text)| text.len()).sum();
+        let gone: usize = self.splices.iter().map(|(span, _)| span.len()).sum();
+        (self.message.bytes().len() + grown).saturating_sub(gone)
     }
 
     fn insert(&mut self, at: usize, text: String) {

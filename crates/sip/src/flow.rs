@@ -41,3 +41,15 @@ pub struct Transmit {
     /// One whole message.
     pub bytes: bytes::Bytes,
 }
+
+/// A transport as Via writes it (RFC 3261 §20.42, RFC 7118 §5); in-process flows pass for UDP.
+#[must_use]
+pub const fn via_name(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp | Transport::Internal => "UDP",
+        Transport::Tcp => "TCP",
+        Transport::Tls => "TLS",
+        Transport::Ws => "WS",
+        Transport::Wss => "WSS",
+    }
+}

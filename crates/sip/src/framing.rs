@@ -55,7 +55,8 @@ pub fn frame(buffer: &[u8]) -> Frame {
 
 fn content_length(head: &[u8]) -> Option<usize> {
     let mut found = None;
-    for line in head.split(|byte| *byte == b'\n') {
+    // A line that begins with white space goes on with the one before: no header, whatever it looks like.
+    for line in head.split(|byte| *byte == b'\n').filter(|line| !matches!(line, [b' ' | b'\t', ..])) {
         let Some(colon) = memchr::memchr(b':', line) else { continue };
         if Name::of(line[..colon].trim_ascii()) != Name::ContentLength {
             continue;
@@ -98,5 +99,6 @@ mod tests {
         assert!(matches!(frame(b"OPTIONS sip:a SIP/2.0\r\n\r\n"), Frame::Invalid(_)));
         assert!(matches!(frame(b"O\r\nContent-Length: 1\r\nl: 2\r\n\r\n"), Frame::Invalid(_)));
         assert!(matches!(frame(&vec![b'x'; MAX_HEADER_BYTES + 1]), Frame::Invalid(_)));
+        assert!(matches!(frame(b"O\r\nX: y\r\n l: 2\r\n\r\nhi"), Frame::Invalid(_)), "a folded line is no header");
     }
 }

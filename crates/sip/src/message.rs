@@ -204,7 +204,11 @@ impl Message {
     /// A name-addr or addr-spec header: From, To, Contact, Refer-To and their like.
     #[must_use]
     pub fn address(&self, name: Name) -> Option<Address<'_>> {
-        self.values(name).next().and_then(Address::parse)
+        let span = self.value_spans(name).next()?;
+        let bytes = &self.bytes[span];
+        // A display name may be in any charset (many gateways write Latin-1): the address behind it counts.
+        let text = std::str::from_utf8(bytes).or_else(|_| std::str::from_utf8(&bytes[after_display_name(bytes)..]));
+        text.ok().and_then(Address::parse)
     }
 
     /// The From tag; empty where there is none.
@@ -308,6 +312,22 @@ impl Message {
     pub(crate) fn stamped_via(&self) -> Option<(Range<usize>, &str)> {
         self.stamp.as_ref().map(|(span, text)| (span.clone(), text.as_str()))
     }
+}
+
+/// Where the `<` of a name-addr is; 0 where there is none.
+fn after_display_name(value: &[u8]) -> usize {
+    let (mut quoted, mut escaped) = (false, false);
+    let found = value.iter().position(|byte| {
+        let here = !quoted && *byte == b'<';
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+        here
+    });
+    found.unwrap_or(0)
 }
 
 fn scan(bytes: &Bytes) -> Result<Message, ParseError> {

@@ -7,6 +7,7 @@
 
 mod best;
 mod context;
+mod output;
 mod response;
 
 use std::collections::VecDeque;
@@ -17,100 +18,23 @@ use bytes::Bytes;
 use slab::Slab;
 
 pub use context::{ContextId, Hop};
+pub use output::Output;
 
+use crate::flow::via_name;
 use crate::method::Method;
 use crate::name::Name;
 use crate::transaction::{self, Layer, ServerId, T64, Timers};
-use crate::{Compose, Edit, Flow, Message, Transmit};
+use crate::{Compose, Edit, Flow, Message};
 use best::Candidate;
 use context::{Branch, BranchState, Context};
-use cusax_event::sip::{DropReason, Timer};
+use cusax_event::sip::DropReason;
 
 /// Timer C (RFC 3261 §16.6 step 11): more than three minutes.
 pub const TIMER_C: Duration = Duration::from_secs(185);
+/// Branches that a request may have at a time where it does not say (RFC 5393 §5.3.3).
+const MAX_BREADTH: u32 = 60;
 /// Most branches of one request.
 pub const MAX_BRANCHES: usize = 32;
-
-/// What the proxy core wants done, decided or known.
-#[derive(Debug)]
-pub enum Output {
-    /// Bytes to send.
-    Transmit {
-        /// Where and what.
-        transmit: Transmit,
-        /// True where they were sent before.
-        again: bool,
-    },
-    /// A new request: answer it or forward it.
-    Request {
-        /// Its context.
-        context: ContextId,
-        /// The request.
-        message: Arc<Message>,
-        /// Where it came from.
-        flow: Flow,
-    },
-    /// An ACK to a 2xx: forward it with [`Proxy::forward_stateless`], or drop it.
-    Ack {
-        /// The ACK.
-        message: Arc<Message>,
-        /// Where it came from.
-        flow: Flow,
-    },
-    /// A response to send upstream with [`Proxy::relay`].
-    Response {
-        /// The context it belongs to.
-        context: ContextId,
-        /// The response.
-        message: Arc<Message>,
-        /// The branch it came through.
-        flow: Flow,
-    },
-    /// The final response was sent upstream; the context's data may go once [`Output::Closed`] comes.
-    Answered {
-        /// The context.
-        context: ContextId,
-        /// Its status.
-        status: u16,
-        /// Since the request came.
-        duration: Duration,
-    },
-    /// A branch ended because nobody answered or nobody was there.
-    BranchFailed {
-        /// The context.
-        context: ContextId,
-        /// Where it had been sent.
-        flow: Flow,
-        /// The timer that fired; `None` for a transport that failed.
-        timer: Option<Timer>,
-    },
-    /// Nothing more comes of a context.
-    Closed {
-        /// The context.
-        context: ContextId,
-    },
-    /// A retransmission was absorbed.
-    Absorbed {
-        /// What came.
-        message: Arc<Message>,
-        /// Where it came from.
-        flow: Flow,
-    },
-    /// A final response that was sent got no ACK (timer H).
-    Unacknowledged {
-        /// The context.
-        context: Option<ContextId>,
-    },
-    /// Something was dropped.
-    Dropped {
-        /// Why.
-        reason: DropReason,
-        /// Where it came from.
-        flow: Flow,
-        /// What was wrong.
-        detail: &'static str,
-    },
-}
 
 #[derive(Clone, Copy, Debug)]
 enum Alarm {
@@ -155,6 +79,12 @@ impl Proxy {
         self.drain(now);
     }
 
+    /// Takes word by ICMP that a datagram did not arrive ([`Layer::handle_bounced`]).
+    pub fn handle_bounced(&mut self, flow: &Flow, quoted: &[u8], now: Instant) {
+        self.layer.handle_bounced(flow, quoted);
+        self.drain(now);
+    }
+
     /// Runs timers that are due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.layer.handle_timeout(now);
@@ -186,10 +116,22 @@ impl Proxy {
         (self.contexts.len(), clients, servers)
     }
 
+    /// INVITE transactions among the clients and among the servers.
+    #[must_use]
+    pub fn invites(&self) -> (usize, usize) {
+        self.layer.invites()
+    }
+
     /// The request of a context.
     #[must_use]
     pub fn request(&self, id: ContextId) -> Option<&Arc<Message>> {
         self.context(id).map(|context| &context.request)
+    }
+
+    /// Where the request of a context came from.
+    #[must_use]
+    pub fn source(&self, id: ContextId) -> Option<Flow> {
+        self.context(id).map(|context| context.flow)
     }
 
     /// A fresh tag for a To header of ours.
@@ -208,21 +150,66 @@ impl Proxy {
         self.drain(now);
     }
 
-    /// Sends the request along one more branch (§16.6). The first branch of an INVITE is preceded by a 100.
+    /// Answers a request that nobody has vouched for: once, and nothing is kept of it ([`Layer::respond_once`]). The
+    /// answer's To tag is [`Proxy::stateless_tag`].
+    pub fn respond_once(&mut self, id: ContextId, status: u16, bytes: Bytes, now: Instant) {
+        let Some(context) = self.context(id).filter(|context| context.answered.is_none()) else { return };
+        self.layer.respond_once(context.server, bytes);
+        self.answered(id, status, now);
+        self.close(id);
+        self.drain(now);
+    }
+
+    /// The tag of an answer by [`Proxy::respond_once`].
+    #[must_use]
+    pub fn stateless_tag(&self, request: &Message) -> String {
+        self.layer.stateless_tag(request)
+    }
+
+    /// Tells the sender of an INVITE that somebody works on it, before it is known where it goes.
+    pub fn trying(&mut self, id: ContextId, now: Instant) {
+        let Some(context) = self.context(id).filter(|context| context.invite && context.answered.is_none()) else {
+            return;
+        };
+        let trying = Compose::response(&context.request, 100, None, None).empty();
+        self.layer.respond(context.server, 100, trying, now);
+        self.drain(now);
+    }
+
+    /// Sends the request along one branch (§16.6).
     pub fn forward(&mut self, id: ContextId, hop: Hop, now: Instant) {
+        self.fork(id, vec![hop], now);
+    }
+
+    /// Sends the request along several branches at once (§16.6), which share what breadth it has left (RFC 5393 §5.3.3).
+    /// The first branch of an INVITE is preceded by a 100.
+    pub fn fork(&mut self, id: ContextId, hops: Vec<Hop>, now: Instant) {
         let Some(context) = self.context(id) else { return };
-        if context.answered.is_some() || context.cancelled || context.branches.len() >= MAX_BRANCHES {
+        let room = MAX_BRANCHES.saturating_sub(context.branches.len());
+        if context.answered.is_some() || context.cancelled || room == 0 || hops.is_empty() {
             return;
         }
-        if context.invite && context.branches.is_empty() {
+        let used: u32 = context.branches.iter().filter(|branch| branch.is_open()).map(|branch| branch.breadth).sum();
+        let (server, first) = (context.server, context.invite && context.branches.is_empty());
+        // A minor branch ends in this process and takes none.
+        let wanted = u32::try_from(hops.iter().filter(|hop| !hop.minor).count()).unwrap_or(u32::MAX);
+        let share = context.breadth.saturating_sub(used) / wanted.max(1);
+        if share == 0 && wanted > 0 {
+            self.record(id, Candidate::Generated(440));
+            self.conclude_idle(id, now);
+            return self.drain(now);
+        }
+        if first {
             let trying = Compose::response(&context.request, 100, None, None).empty();
-            self.layer.respond(context.server, 100, trying, now);
+            self.layer.respond(server, 100, trying, now);
         }
-        let minor = hop.minor;
-        if !self.start_branch(id, hop, now) && !minor {
-            self.record(id, Candidate::Generated(503));
-            self.conclude(id, now);
+        for hop in hops.into_iter().take(room) {
+            let minor = hop.minor;
+            if !self.start_branch(id, hop, if minor { 0 } else { share }, now) && !minor {
+                self.record(id, Candidate::Generated(503));
+            }
         }
+        self.conclude_idle(id, now);
         self.drain(now);
     }
 
@@ -233,15 +220,24 @@ impl Proxy {
         }
     }
 
+    /// Forks to these branches as well, but only once all before them have failed (§16.6, serial forking): a 2xx, a 6xx or
+    /// a CANCEL ends the search.
+    pub fn then(&mut self, id: ContextId, hops: Vec<Hop>) {
+        if let Some(context) = self.context_mut(id).filter(|context| context.later.len() < MAX_BRANCHES) {
+            context.later.push_back(hops);
+        }
+    }
+
     /// Sends a response upstream, with the edits of this hop (§16.7 steps 3, 8, 9).
     pub fn relay(&mut self, id: ContextId, mut edit: Edit, now: Instant) {
         let Some(context) = self.context(id) else { return };
         let Some(status) = edit.message().status() else { return };
         let (server, invite, answered) = (context.server, context.invite, context.answered);
+        let flow = context.flow;
         edit.pop(Name::Via, 1);
         let repeated = invite && answered.is_some() && (200..300).contains(&status);
         if answered.is_none() || repeated {
-            self.layer.respond(server, status, edit.finish(), now);
+            self.layer.respond(server, status, sealed(edit, &flow), now);
         }
         if status >= 200 && answered.is_none() {
             self.answered(id, status, now);
@@ -257,7 +253,7 @@ impl Proxy {
     pub fn forward_stateless(&mut self, hop: Hop, now: Instant) {
         let branch = self.layer.stateless_branch();
         let flow = hop.flow;
-        let bytes = outgoing(hop, &branch);
+        let bytes = outgoing(hop, &branch, None);
         self.layer.send_stateless(flow, bytes);
         self.drain(now);
     }
@@ -269,11 +265,12 @@ impl Proxy {
     }
 
     /// False where there is no room for one more client transaction.
-    fn start_branch(&mut self, id: ContextId, hop: Hop, now: Instant) -> bool {
+    fn start_branch(&mut self, id: ContextId, hop: Hop, breadth: u32, now: Instant) -> bool {
         let Some(context) = self.context(id) else { return false };
+        let decided = context.decided;
         let (method, index, invite) = (context.request.method(), context.branches.len(), context.invite);
         let (flow, minor) = (hop.flow, hop.minor);
-        let Some((client, branch)) = self.layer.open(method, flow, owner_tag(id, index)) else {
+        let Some((client, branch)) = self.layer.open(method, flow, owner_tag(id, index), Some(decided)) else {
             let (reason, detail) = (DropReason::Overload, "too many client transactions");
             self.outputs.push_back(Output::Dropped { reason, flow, detail });
             return false;
@@ -284,9 +281,9 @@ impl Proxy {
         }
         if let Some(context) = self.context_mut(id) {
             let state = BranchState::Calling;
-            context.branches.push(Branch { client, flow, state, minor, cancel_wanted: false, deadline });
+            context.branches.push(Branch { client, flow, state, minor, breadth, cancel_wanted: false, deadline });
         }
-        self.layer.start(client, outgoing(hop, &branch), now);
+        self.layer.start(client, outgoing(hop, &branch, (!minor).then_some(breadth)), now);
         true
     }
 
@@ -319,22 +316,37 @@ impl Proxy {
     fn open(&mut self, server: ServerId, message: Arc<Message>, flow: Flow, now: Instant) {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
+        let (decided, looped) = self.layer.decision(&message, &flow);
+        let breadth = message.first(Name::MaxBreadth).and_then(|breadth| breadth.parse().ok());
         let slot = self.contexts.insert(Context {
             generation,
             server,
+            flow,
+            decided,
+            breadth: breadth.unwrap_or(MAX_BREADTH),
+            reasons: Vec::new(),
             invite: message.method() == Method::Invite,
             request: Arc::clone(&message),
             started: now,
             branches: Vec::new(),
             alternates: VecDeque::new(),
+            later: VecDeque::new(),
             best: None,
-            decided: false,
+            chosen: false,
             answered: None,
             cancelled: false,
         });
         let Ok(slot) = u32::try_from(slot) else { return };
         let context = ContextId { slot, generation };
         self.layer.set_owner(server, owner_tag(context, 0));
+        if looped {
+            // RFC 3261 §16.3 step 4: it was here, and would be sent the same way again.
+            let (reason, detail) = (DropReason::Loop, "a request came back as it was sent");
+            self.outputs.push_back(Output::Dropped { reason, flow, detail });
+            let tag = self.tag();
+            let answer = Compose::response(&message, 482, None, Some(&tag)).empty();
+            return self.respond(context, 482, answer, now);
+        }
         self.outputs.push_back(Output::Request { context, message, flow });
     }
 
@@ -389,22 +401,24 @@ fn owner_tag(id: ContextId, branch: usize) -> u64 {
     u64::from(id.generation) << 32 | (branch as u64 & 0xff) << 24 | u64::from(id.slot & 0x00ff_ffff)
 }
 
-/// The request as it leaves on a branch: Max-Forwards counted down (§16.6 step 3), our Via on top (step 8).
-fn outgoing(hop: Hop, branch: &str) -> Bytes {
+/// The request as it leaves on a branch: Max-Forwards counted down (§16.6 step 3), Max-Breadth its share (RFC 5393
+/// §5.3.3), our Via on top (step 8).
+fn outgoing(hop: Hop, branch: &str, breadth: Option<u32>) -> Bytes {
     let mut edit = hop.edit;
     let left = edit.message().max_forwards().map_or(70, |left| left.saturating_sub(1));
     edit.set(Name::MaxForwards, &left.to_string());
-    let transport = via_transport(hop.flow.transport);
+    if let Some(breadth) = breadth {
+        edit.set(Name::MaxBreadth, &breadth.to_string());
+    }
+    let transport = via_name(hop.flow.transport);
     edit.push_above(Name::Via, &format!("SIP/2.0/{transport} {};rport;branch={branch}", hop.sent_by));
-    edit.finish()
+    sealed(edit, &hop.flow)
 }
 
-const fn via_transport(transport: crate::Transport) -> &'static str {
-    match transport {
-        crate::Transport::Udp | crate::Transport::Internal => "UDP",
-        crate::Transport::Tcp => "TCP",
-        crate::Transport::Tls => "TLS",
-        crate::Transport::Ws => "WS",
-        crate::Transport::Wss => "WSS",
+/// The bytes of an edited message, as its transport needs them.
+fn sealed(mut edit: Edit, flow: &Flow) -> Bytes {
+    if flow.is_reliable() {
+        edit.set_length();
     }
+    edit.finish()
 }

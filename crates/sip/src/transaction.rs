@@ -15,13 +15,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use memchr::memmem;
 use slab::Slab;
 
 pub use key::{ClientId, MAGIC_COOKIE, ServerId};
 pub use timer::{T1, T2, T4, T64};
 
 use crate::method::Method;
-use crate::{Flow, Message, Transmit};
+use crate::name::Name;
+use crate::{Flow, Message, Transmit, Via};
 use client::Client;
 use cusax_event::sip::{DropReason, Timer};
 use key::Secret;
@@ -119,6 +121,8 @@ pub struct Layer {
     limit: usize,
     clients: Slab<Client>,
     servers: Slab<Server>,
+    /// INVITE transactions among the clients and among the servers.
+    invites: (usize, usize),
     index: HashMap<u128, u32>,
     timers: Timers<TimerKey>,
     outputs: VecDeque<Output>,
@@ -137,6 +141,7 @@ impl Layer {
             limit,
             clients: Slab::new(),
             servers: Slab::new(),
+            invites: (0, 0),
             index: HashMap::new(),
             timers: Timers::default(),
             outputs: VecDeque::new(),
@@ -170,6 +175,22 @@ impl Layer {
         }
     }
 
+    /// Takes word by ICMP that a datagram did not arrive, with what it quotes of it: the transaction whose branch is quoted
+    /// ends. Anybody can make up the rest of such a message.
+    pub fn handle_bounced(&mut self, flow: &Flow, quoted: &[u8]) {
+        let branch = memmem::find(quoted, b";branch=").map(|at| &quoted[at + 8..]);
+        let text = branch.and_then(|rest| {
+            let end = rest.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-')?;
+            std::str::from_utf8(&rest[..end]).ok()
+        });
+        let Some((id, _)) = text.and_then(|branch| self.secret.client(branch)) else { return };
+        let cancels = quoted.starts_with(b"CANCEL ");
+        let waits = self.clients.get(id.slot as usize).is_some_and(|client| client.waits_on(flow));
+        if let Some(client) = (waits && !cancels).then(|| self.remove_client(id)).flatten() {
+            self.outputs.push_back(Output::Unreachable { owner: client.owner, client: id });
+        }
+    }
+
     /// Runs timers that are due.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(key) = self.timers.expire(now) {
@@ -191,10 +212,22 @@ impl Layer {
         self.outputs.pop_front()
     }
 
+    /// True where a response is to a request of this layer, also to one that is over.
+    #[must_use]
+    pub fn is_ours(&self, response: &Message) -> bool {
+        response.top_via().is_some_and(|via| self.secret.client(via.branch()).is_some())
+    }
+
     /// Client and server transactions that live now.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
         (self.clients.len(), self.servers.len())
+    }
+
+    /// Those of them that are INVITE transactions.
+    #[must_use]
+    pub fn invites(&self) -> (usize, usize) {
+        self.invites
     }
 
     /// Sends bytes that belong to no transaction: an ACK to a 2xx, a stateless response.
@@ -209,11 +242,26 @@ impl Layer {
         self.secret.tag(number)
     }
 
+    /// The tag for an answer that is given by [`Layer::respond_once`].
+    #[must_use]
+    pub fn stateless_tag(&self, request: &Message) -> String {
+        self.secret.stateless_tag(request)
+    }
+
+    /// What a decision about a request rests on, and whether the same decision was made for it before: the request loops
+    /// (RFC 5393 §4.2).
+    #[must_use]
+    pub fn decision(&self, request: &Message, flow: &Flow) -> (u32, bool) {
+        let decision = self.secret.decision(request, flow.listener.0);
+        let mut ours = request.values(Name::Via).filter_map(|via| self.secret.client(Via::parse(via)?.branch()));
+        (decision, ours.any(|(_, decided)| decided == Some(decision)))
+    }
+
     /// A branch for a request that is forwarded without a transaction (ACK to 2xx).
     #[must_use]
     pub fn stateless_branch(&mut self) -> String {
         let id = ClientId { slot: u32::MAX, generation: self.next_generation() };
-        self.secret.branch(id)
+        self.secret.branch(id, None)
     }
 
     fn transmit(&mut self, flow: Flow, bytes: Bytes, again: bool) {

@@ -208,6 +208,13 @@ impl UserAgent {
         }
     }
 
+    /// Sets what answers challenges to our requests within a call that came in: its edge may ask either side of the call.
+    pub fn set_login(&mut self, call: CallHandle, login: &Login) {
+        if let Some(call) = self.calls.get_mut(call.0) {
+            call.login = Some(login.clone());
+        }
+    }
+
     /// Both halves of a call's Session-ID: ours, and what the other side last sent.
     #[must_use]
     pub fn session(&self, call: CallHandle) -> Option<SessionId> {

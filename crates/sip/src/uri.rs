@@ -59,8 +59,10 @@ impl<'a> Uri<'a> {
             return Some(Self { text, scheme, user: Some(user), host: "", port: None, params, headers: "" });
         }
         // The user part may hold ';' and '?', so it is cut off first (RFC 3261 §25.1 user-unreserved).
-        let (user, rest) = match rest.rfind('@').filter(|at| !rest[*at..].contains('>')) {
-            Some(at) => (Some(&rest[..at]), &rest[at + 1..]),
+        let (user, rest) = match rest.split_once('@') {
+            // Nowhere else may one stand unescaped, and two readers would find two hosts.
+            Some((_, host)) if host.contains('@') => return None,
+            Some((user, host)) => (Some(user), host),
             None => (None, rest),
         };
         let user = user.map(|user| user.split_once(':').map_or(user, |(name, _)| name));

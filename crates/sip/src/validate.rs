@@ -1,8 +1,8 @@
 //! What every request must have before anything is done with it (RFC 3261 §8.1.1, §16.3 steps 1–3).
 
+use crate::Message;
 use crate::message::Defect;
 use crate::name::Name;
-use crate::{Address, Message};
 
 /// Finds the first thing that a request must not be.
 #[must_use]
@@ -20,7 +20,7 @@ pub fn request_defect(message: &Message) -> Option<Defect> {
             return bad("Header given twice");
         }
     }
-    let well_formed = |name| message.first(name).and_then(Address::parse).is_some();
+    let well_formed = |name| message.address(name).is_some();
     if !well_formed(Name::From) || !well_formed(Name::To) {
         return bad("Malformed From or To");
     }

@@ -70,6 +70,12 @@ impl<'a> Params<'a> {
         Self(text)
     }
 
+    /// True where there is none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.iter().next().is_none()
+    }
+
     /// Each parameter with its value as written (quotes kept), if it has one.
     pub fn iter(self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
         let text = self.0;

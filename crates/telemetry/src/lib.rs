@@ -22,7 +22,7 @@ use tracing_appender::non_blocking::WorkerGuard;
 
 pub use identities::Identities;
 pub use log::{EVENT_NAMES, Format, Output};
-use metrics::{Family, Metrics, Sampled};
+use metrics::{Configured, Family, Metrics, Sampled};
 
 /// What telemetry needs to know.
 pub struct Config {
@@ -34,6 +34,10 @@ pub struct Config {
     pub clock: fn() -> SystemTime,
     /// The core targets as configured: the values of the label `upstream`.
     pub upstreams: Vec<String>,
+    /// The component's domain, where there is one: the value of the label `component`.
+    pub component: Option<String>,
+    /// The commit that this program is built from.
+    pub revision: &'static str,
     /// The format of log lines.
     pub log: Format,
     /// The least level that is logged.
@@ -55,6 +59,8 @@ impl Config {
             pseudonym_key,
             clock,
             upstreams: Vec::new(),
+            component: None,
+            revision: "unknown",
             log: Format::default(),
             level: LevelFilter::INFO,
             output: Output::default(),
@@ -97,7 +103,9 @@ impl Telemetry {
         let (log, lines, dropped) =
             log::Log::new(config.node, names, config.level, config.log, config.output, config.clock);
         let log_dropped = Box::new(move || u64::try_from(dropped.dropped_lines()).unwrap_or(u64::MAX));
-        let metrics = Metrics::new(&config.upstreams, Sampled { log_dropped });
+        let configured =
+            Configured { upstreams: config.upstreams, component: config.component, revision: config.revision };
+        let metrics = Metrics::new(configured, Sampled { log_dropped });
         let rendering = Arc::new(Rendering { metrics, log });
         let (trace, written) = match config.trace {
             None => (None, None),

@@ -1,6 +1,7 @@
 //! The metrics: families `cusax_…`, fed by events, and `process_…`, as standard dashboards expect them.
 //!
-//! Labels are closed enums, never a user, room, address or Call-ID; the configured core targets are the only names.
+//! Labels are closed enums, never a user, room, address or Call-ID; the configured core targets and component are the
+//! only names.
 //! Every child is made at zero, so that `rate()` and `absent()` work from the first scrape on, and is found by an array
 //! index, so that counting costs a few nanoseconds. A family exists only where an event feeds it.
 //! [`Telemetry::families`](crate::Telemetry::families) lists them.
@@ -12,6 +13,7 @@ mod media;
 mod service;
 mod sip;
 mod status;
+mod tls;
 mod xmpp;
 
 use cusax_event::Event;
@@ -48,6 +50,16 @@ pub struct Family {
     pub series: usize,
 }
 
+/// Values of labels that are configured, or built in.
+pub(crate) struct Configured {
+    /// The core targets.
+    pub(crate) upstreams: Vec<String>,
+    /// The component's domain.
+    pub(crate) component: Option<String>,
+    /// The commit that the program is built from.
+    pub(crate) revision: &'static str,
+}
+
 /// What other parts of telemetry count themselves.
 pub(crate) struct Sampled {
     /// Log lines lost.
@@ -59,6 +71,7 @@ pub(crate) struct Metrics {
     process: Registry,
     cusax: Registry,
     sip: sip::Sip,
+    tls: tls::Tls,
     caller: caller::Caller,
     xmpp: xmpp::Xmpp,
     media: media::Media,
@@ -66,18 +79,20 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Makes every family; `upstreams` are the core targets as configured.
-    pub(crate) fn new(upstreams: &[String], sampled: Sampled) -> Self {
+    /// Makes every family.
+    pub(crate) fn new(configured: Configured, sampled: Sampled) -> Self {
+        let Configured { upstreams, component, revision } = configured;
         let process = Registry::new();
         process.register(Box::new(ProcessCollector::for_self())).expect("the registry is empty");
         let cusax = Registry::new_custom(Some("cusax".to_owned()), None).expect("the prefix is well-formed");
         let families = Families { registry: &cusax };
         Self {
             sip: sip::Sip::new(&families, upstreams),
+            tls: tls::Tls::new(&families),
             caller: caller::Caller::new(&families),
-            xmpp: xmpp::Xmpp::new(&families),
+            xmpp: xmpp::Xmpp::new(&families, component),
             media: media::Media::new(&families),
-            service: service::Service::new(&families, sampled),
+            service: service::Service::new(&families, revision, sampled),
             process,
             cusax,
         }
@@ -88,15 +103,21 @@ impl Metrics {
         match event {
             Event::SipMessage(it) => self.sip.message(it),
             Event::SipDropped(it) => self.sip.dropped(it.reason),
+            Event::SipConnection(it) => self.sip.connection(it),
+            Event::TlsHandshake(it) => self.tls.handshake(it),
+            Event::SipForwarded(it) => self.sip.forwarded(it),
+            Event::SipReport(it) => self.sip.report(it),
             Event::SipTransaction(it) => self.sip.transaction(it),
             Event::SipCall(it) => self.sip.call(it.outcome),
             Event::SipAuth(it) => self.sip.auth(it.result, it.algorithm),
             Event::SipTimeout(it) => self.sip.timeout(it.timer),
             Event::SipUpstream(it) => self.sip.upstream(it),
+            Event::SipUpstreamProbed(it) => self.sip.probed(it),
+            Event::SipUpstreamChanged(it) => self.sip.upstream_changed(it),
             Event::CallInfo(it) => self.caller.call_info(it.action, it.reason),
             Event::Classified(it) => self.caller.classified(it.class),
             Event::Cue(it) => self.caller.cue(it.kind, it.class),
-            Event::XmppLink(it) => self.xmpp.link(it.state),
+            Event::XmppLink(it) => self.xmpp.link(it),
             Event::XmppStanza(it) => self.xmpp.stanza(it),
             Event::XmppDropped(it) => self.xmpp.dropped(it.reason),
             Event::Room(it) => self.xmpp.room(it.mirrored),
@@ -107,6 +128,7 @@ impl Metrics {
             Event::RtpDropped(it) => self.media.dropped(it),
             Event::MixerReport(it) => self.media.report(it),
             Event::Directory(it) => self.service.directory(it),
+            Event::HttpDropped(it) => self.service.http_dropped(it.reason),
             Event::Lifecycle(it) => self.service.lifecycle(it.stage),
         }
     }

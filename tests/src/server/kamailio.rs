@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 
@@ -67,6 +68,14 @@ impl Kamailio {
             bail!("kamcmd: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Waits until its log has a line with this text.
+    ///
+    /// # Errors
+    /// When it does not come within five seconds.
+    pub async fn says(&mut self, text: &str) -> Result<()> {
+        self.process.ready(Ready::Line(text), Duration::from_secs(5)).await
     }
 
     /// The process.

@@ -110,7 +110,7 @@ impl Crowd {
 
     fn begin(&mut self, method: Method) {
         let number = self.fates.len() as u64;
-        let Some((client, branch)) = self.caller.open(method, flow(PROXY), number) else { return };
+        let Some((client, branch)) = self.caller.open(method, flow(PROXY), number, None) else { return };
         let bytes = Compose::request(method.as_str(), "sip:bob@example.com")
             .header("Via", &format!("SIP/2.0/UDP {CALLER};branch={branch}"))
             .header("Max-Forwards", "70")
@@ -244,9 +244,7 @@ impl Crowd {
                 for step in 0..alternates {
                     self.proxy.add_alternate(context, to(step + 1));
                 }
-                for step in 0..forks {
-                    self.proxy.forward(context, to(step), now);
-                }
+                self.proxy.fork(context, (0..forks).map(to).collect(), now);
             }
             proxy::Output::Ack { message, .. } => {
                 let to = message.request_uri_text().strip_prefix("sip:bob@").unwrap().to_owned();

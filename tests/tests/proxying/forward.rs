@@ -328,3 +328,67 @@ fn a_response_that_is_for_us_alone_goes_nowhere() {
     assert_eq!(stage.at(CALLER), [""; 0]);
     assert_eq!(stage.told.last(), Some(&"dropped"));
 }
+
+/// RFC 5393 §5.3.3: what all of a request's branches may have together is what it came with.
+#[test]
+fn branches_share_the_breadth_of_their_request() {
+    let breadth = |header: &str, places: &[&'static str]| {
+        let mut stage = Stage::new(places);
+        let invite = String::from_utf8(request("INVITE", "1").to_vec()).unwrap();
+        stage.receive(CALLER, invite.replace("Call-ID:", &format!("{header}Call-ID:")));
+        let shares: Vec<_> = places.iter().map(|place| stage.at_with(place, cusax_sip::Name::MaxBreadth)).collect();
+        (shares, stage.at(CALLER))
+    };
+    assert_eq!(breadth("", &[A]).0, [["60"]]);
+    assert_eq!(breadth("", &[A, B, C]).0, [["20"], ["20"], ["20"]]);
+    assert_eq!(breadth("Max-Breadth: 5\r\n", &[A, B]).0, [["2"], ["2"]]);
+    let (sent, answered) = breadth("Max-Breadth: 2\r\n", &[A, B, C]);
+    assert!(sent.iter().all(Vec::is_empty));
+    assert_eq!(answered, ["440"]);
+    assert_eq!(breadth("Max-Breadth: 0\r\n", &[A]).1, ["440"]);
+}
+
+#[test]
+fn an_answer_elsewhere_is_the_reason_of_the_cancels() {
+    let mut stage = Stage::new(&[A, B]);
+    let invites = stage.call();
+    stage.answer(A, &invites[0], 180);
+    stage.answer(B, &invites[1], 200);
+    let reasons = stage.at_with(A, cusax_sip::Name::Reason);
+    assert_eq!(reasons, ["SIP;cause=200;text=\"Call completed elsewhere\""]);
+}
+
+/// RFC 3261 §16.6: one group after the other, until somebody answers or nobody is left.
+#[test]
+fn later_branches_wait_until_all_before_them_have_failed() {
+    let mut stage = Stage::new(&[A]);
+    stage.later = vec![B, C];
+    let invite = stage.call().remove(0);
+    stage.answer(A, &invite, 486);
+    let second = stage.request_at(B, "INVITE");
+    assert_eq!(stage.at(C), [""; 0]);
+    stage.answer(B, &second, 404);
+    let third = stage.request_at(C, "INVITE");
+    stage.answer(C, &third, 480);
+    assert_eq!(stage.at(CALLER), ["100", "486"], "the best of all of them");
+}
+
+#[test]
+fn a_6xx_a_2xx_and_a_cancel_end_the_search() {
+    for status in [603, 200] {
+        let mut stage = Stage::new(&[A]);
+        stage.later = vec![B];
+        let invite = stage.call().remove(0);
+        stage.answer(A, &invite, status);
+        assert_eq!(stage.at(B), [""; 0], "{status}");
+        assert_eq!(stage.at(CALLER), ["100".to_owned(), status.to_string()]);
+    }
+    let mut stage = Stage::new(&[A]);
+    stage.later = vec![B];
+    let invite = stage.call().remove(0);
+    stage.answer(A, &invite, 180);
+    stage.receive(CALLER, request("CANCEL", "1"));
+    stage.answer(A, &invite, 487);
+    assert_eq!(stage.at(B), [""; 0]);
+    assert_eq!(stage.at(CALLER), ["100", "180", "200", "487"]);
+}

@@ -33,6 +33,8 @@ pub(crate) struct Stage {
     pub(crate) context: Option<ContextId>,
     /// Where requests go at once, where they go if that fails, and where a minor branch goes.
     places: (Vec<&'static str>, Vec<&'static str>, Option<&'static str>),
+    /// Where requests go one after the other once the places before have failed.
+    pub(crate) later: Vec<&'static str>,
 }
 
 impl Stage {
@@ -54,6 +56,7 @@ impl Stage {
             told: Vec::new(),
             context: None,
             places: (places.to_vec(), alternates.to_vec(), minor),
+            later: Vec::new(),
         }
     }
 
@@ -87,9 +90,11 @@ impl Stage {
                     for alternate in alternates {
                         self.proxy.add_alternate(context, hop(&message, alternate, false));
                     }
-                    for place in places {
-                        self.proxy.forward(context, hop(&message, place, false), self.now);
+                    let hops = places.iter().map(|place| hop(&message, place, false)).collect();
+                    for place in self.later.clone() {
+                        self.proxy.then(context, vec![hop(&message, place, false)]);
                     }
+                    self.proxy.fork(context, hops, self.now);
                 }
                 Output::Ack { message, .. } => self.proxy.forward_stateless(hop(&message, A, false), self.now),
                 Output::Response { context, message, .. } => self.proxy.relay(context, Edit::new(message), self.now),
@@ -110,6 +115,15 @@ impl Stage {
         self.sent = others;
         let theirs: VecDeque<(SocketAddr, Message)> = theirs;
         theirs.iter().map(|(_, message)| word(message)).collect()
+    }
+
+    /// Takes what was sent to a place, as the values of a header.
+    pub(crate) fn at_with(&mut self, place: &str, name: Name) -> Vec<String> {
+        let place: SocketAddr = place.parse().unwrap();
+        let (theirs, others) = self.sent.drain(..).partition(|(to, _)| *to == place);
+        self.sent = others;
+        let theirs: VecDeque<(SocketAddr, Message)> = theirs;
+        theirs.iter().flat_map(|(_, message)| message.values(name).map(str::to_owned)).collect()
     }
 
     /// Takes the first request with a method that was sent to a place.

@@ -57,7 +57,7 @@ impl Bench {
 
     /// Opens a client transaction and starts it.
     pub(crate) fn send(&mut self, method: Method) -> (ClientId, Bytes) {
-        let (client, branch) = self.layer.open(method, self.flow, 7).unwrap();
+        let (client, branch) = self.layer.open(method, self.flow, 7, None).unwrap();
         let request = request(method.as_str(), &branch);
         self.layer.start(client, request.clone(), self.now);
         self.settle();

@@ -182,6 +182,28 @@ fn a_transport_that_fails_ends_what_waits_on_it_and_a_cancel_says_nothing_of_its
     assert_eq!(bench.sent("ACK").len(), 1);
 }
 
+/// Anybody can send ICMP; who has seen a datagram can quote its branch.
+#[test]
+fn icmp_ends_the_transaction_that_it_quotes_and_no_other() {
+    let mut bench = Bench::new(UDP);
+    let (_, invite) = bench.send(Method::Invite);
+    let (_, options) = bench.send(Method::Options);
+    bench.log.clear();
+    let cut = |bytes: &[u8], length: usize| bytes[..length.min(bytes.len())].to_vec();
+    let forged = String::from_utf8(invite.to_vec()).unwrap().replace("-0-", "-1-");
+    for quoted in [Vec::new(), cut(&invite, 30), forged.into_bytes(), b"CANCEL ;branch=x ".to_vec()] {
+        bench.layer.handle_bounced(&flow(UDP), &quoted);
+    }
+    let elsewhere = Flow { remote: "203.0.113.1:5060".parse().unwrap(), ..bench.flow };
+    bench.layer.handle_bounced(&elsewhere, &invite);
+    bench.settle();
+    assert!(bench.names().is_empty());
+    bench.layer.handle_bounced(&flow(UDP), &cut(&options, 200));
+    bench.settle();
+    assert_eq!(bench.names(), ["unreachable"]);
+    assert_eq!(bench.layer.counts().0, 1, "the INVITE still waits");
+}
+
 #[test]
 fn branches_that_are_not_ours_are_dropped() {
     let mut bench = Bench::new(UDP);

@@ -1,8 +1,11 @@
 //! `cusax account`.
 
+mod explain;
+mod import;
+
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
 use cusax_directory::{Account, Directory, Key, Mode, NewAccount};
 use owo_colors::OwoColorize;
@@ -37,11 +40,17 @@ enum Command {
     SetPassword(SetPassword),
     /// Remove an account with its numbers and keys
     Remove(Named),
+    /// Make many accounts from a CSV file: all of them, or none
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::Import),
+    /// Say what an account is, who sees it, what it did last, and what to do about it
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(Named),
 }
 
 #[derive(Args)]
 struct Add {
-    /// SIP address, user@domain (user alone: in the service's domain)
+    /// SIP address: a user of the service's domain, with the domain or without
     address: String,
     /// JID, user@domain [default: the same user in the XMPP domain]
     #[arg(long)]
@@ -78,7 +87,7 @@ pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
         Ok(config) => config,
         Err(code) => return Ok(code),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let json = options.json;
     match options.command {
         Command::Add(add) => {
@@ -111,19 +120,16 @@ pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
             let removed = runtime.block_on(directory.remove(&key))?;
             print_one("removed", &removed, json)?;
         }
+        Command::Import(import) => return runtime.block_on(import::run(&import, &config, json)),
+        Command::Explain(named) => return runtime.block_on(explain::run(&named.key(&config)?, &config, json)),
     }
     Ok(ExitCode::SUCCESS)
 }
 
 impl Add {
     fn account(self, config: &Config) -> anyhow::Result<NewAccount> {
-        let address = self.address.strip_prefix("sip:").unwrap_or(&self.address);
-        let (sip_user, sip_domain) = address.rsplit_once('@').unwrap_or((address, config.service.domain.as_str()));
-        let jid = self.jid.as_deref().map(|jid| jid.strip_prefix("xmpp:").unwrap_or(jid));
-        let (xmpp_user, xmpp_domain) = match jid {
-            None => (sip_user, config.xmpp_domain().as_str()),
-            Some(jid) => jid.split_once('@').ok_or_else(|| anyhow!("JID: {jid:?} is not user@domain"))?,
-        };
+        let (sip_user, sip_domain) = own_address(&self.address, config)?;
+        let (xmpp_user, xmpp_domain) = jid(self.jid.as_deref(), sip_user, config)?;
         Ok(NewAccount {
             sip_user: sip_user.to_owned(),
             sip_domain: sip_domain.to_owned(),
@@ -132,9 +138,32 @@ impl Add {
             display_name: self.name,
             numbers: self.numbers,
             language: self.language,
-            password: self.password.read(address)?,
+            password: self.password.read(&format!("{sip_user}@{sip_domain}"))?,
         })
     }
+}
+
+/// User and domain of a SIP address. One of another domain is refused: the edge looks accounts up in its own domain
+/// only, so that such an account could never register.
+fn own_address<'a>(address: &'a str, config: &'a Config) -> anyhow::Result<(&'a str, &'a str)> {
+    let address = address.strip_prefix("sip:").unwrap_or(address);
+    let own = config.service.domain.as_str();
+    match address.rsplit_once('@') {
+        None => Ok((address, own)),
+        Some((user, domain)) if domain.eq_ignore_ascii_case(own) => Ok((user, own)),
+        Some((user, domain)) => bail!(
+            "{address} is not of this service's domain, {own}: no phone could register as it. Name a configuration \
+             file with [service] domain = {domain:?} (--config FILE), or write {user}@{own}; a JID of another domain \
+             goes with --jid"
+        ),
+    }
+}
+
+/// User and domain of a JID; where none is given, the same user in the XMPP domain.
+fn jid<'a>(given: Option<&'a str>, user: &'a str, config: &'a Config) -> anyhow::Result<(&'a str, &'a str)> {
+    let Some(given) = given else { return Ok((user, config.xmpp_domain().as_str())) };
+    let given = given.strip_prefix("xmpp:").unwrap_or(given);
+    given.split_once('@').ok_or_else(|| anyhow!("JID: {given:?} is not user@domain"))
 }
 
 impl Named {
@@ -217,14 +246,17 @@ fn to_json(account: &Account) -> Value {
 
 const EXAMPLES: &str = "\
 Examples:
-  cusax account add alice@example.com --config cusax.toml
+  cusax account add alice --number +14045550100    alice of the service's domain
   cusax account list --json
   cusax account show +14045550100
-  cusax account set-password xmpp:alice@example.com
-  cusax account remove alice@example.com";
+  cusax account set-password alice
+  cusax account explain alice
+  cusax account remove alice
+
+Each takes --config FILE; without one, the domain is \"localhost\" and the accounts are in ./cusax.db.";
 
 const ADD_EXAMPLES: &str = "\
 Examples:
-  cusax account add alice@example.com --number +14045550100 --language en
-  cusax account add bob@sip.example.com --jid bob@example.com
-  pass show carol | cusax account add carol@example.com --password-stdin";
+  cusax account add alice --number +14045550100 --language en
+  cusax account add bob --jid robert@example.com
+  pass show carol | cusax account add carol --password-stdin --config cusax.toml";

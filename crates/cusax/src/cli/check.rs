@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{ConfigFile, output};
 use crate::config::Config;
-use crate::config::diagnostic::Refused;
+use crate::config::diagnostic::Diagnosis;
 
 /// What is checked.
 #[derive(Args)]
@@ -38,24 +38,29 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
 }
 
 fn check_config(options: &Options) -> anyhow::Result<ExitCode> {
-    let file = options.config.file.as_deref();
-    let checked = Config::load_to_serve(file);
+    let checked = Config::load_to_serve(options.config.file.as_deref());
+    let (ok, said) = match &checked {
+        Ok((_, warnings)) => (true, warnings),
+        Err(refused) => (false, refused),
+    };
     if options.json {
-        let findings = checked.as_ref().err().map(|refused| refused.places().collect::<Vec<_>>()).unwrap_or_default();
-        output::print_json(&json!({ "ok": checked.is_ok(), "findings": findings }))?;
+        let findings = said.places().collect::<Vec<_>>();
+        output::print_json(&json!({ "ok": ok, "findings": findings }))?;
     } else {
-        let name = file.map_or_else(|| "the default configuration".to_owned(), |file| file.display().to_string());
-        output::print(&match &checked {
-            Ok(_) => format!("{name}: nothing is wrong\n"),
-            Err(refused) => render(&name, refused),
-        })?;
+        output::print(&render(ok, said))?;
     }
-    Ok(if checked.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn render(name: &str, refused: &Refused) -> String {
-    let things = if refused.len() == 1 { "1 thing is".to_owned() } else { format!("{} things are", refused.len()) };
-    format!("{}{name}: {things} wrong\n", refused.render(output::colours_on_stdout()))
+fn render(ok: bool, said: &Diagnosis) -> String {
+    let verdict = match (ok, said.len()) {
+        (true, 0) => "nothing is wrong".to_owned(),
+        (true, 1) => "nothing is wrong; 1 warning".to_owned(),
+        (true, warnings) => format!("nothing is wrong; {warnings} warnings"),
+        (false, 1) => "1 thing is wrong".to_owned(),
+        (false, things) => format!("{things} things are wrong"),
+    };
+    format!("{}{}: {verdict}\n", said.render(output::colours_on_stdout()), said.name())
 }
 
 const EXAMPLES: &str = "\

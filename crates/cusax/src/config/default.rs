@@ -105,6 +105,7 @@ fn is_table(property: &Value) -> bool {
 const HEAD: &str = "\
 # cusax: every key with its default. Taking the # away from a line that begins with # and no space turns it on.
 # Unknown keys are errors: cusax check config --config FILE
+# Files that are named here are relative to the directory of this file.
 ";
 
 #[cfg(test)]

@@ -1,14 +1,26 @@
-//! What is wrong in a configuration file: where, why, and what to write instead.
+//! What is to be said of a configuration file: where, why, and what to write instead.
 
+use std::fmt;
 use std::io;
 use std::ops::Range;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
 use serde::Serialize;
 
-/// One thing that is wrong.
+/// Whether a file with such a finding is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Severity {
+    /// It is.
+    Error,
+    /// It is not, and what it says has a consequence that its writer may not have meant.
+    Warning,
+}
+
+/// One thing that is wrong, or deserves a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
+    severity: Severity,
     place: Range<usize>,
     problem: String,
     advice: Option<String>,
@@ -17,13 +29,31 @@ pub(crate) struct Finding {
 impl Finding {
     /// Notes what is wrong at a place of the text, and what to write instead.
     pub(crate) fn new(place: Range<usize>, problem: impl Into<String>, advice: Option<String>) -> Self {
-        Self { place, problem: problem.into(), advice }
+        Self { severity: Severity::Error, place, problem: problem.into(), advice }
+    }
+
+    /// Whether the file is good all the same.
+    pub(crate) fn is_warning(&self) -> bool {
+        self.severity == Severity::Warning
+    }
+
+    /// Notes what is valid at a place of the text, what comes of it, and what to do where that is not meant.
+    pub(crate) fn warning(place: Range<usize>, problem: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, place, problem: problem.into(), advice: Some(advice.into()) }
     }
 }
 
-/// A configuration file that was refused, with all that is wrong in it.
+/// A problem and its advice in one line.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem)?;
+        self.advice.as_ref().map_or(Ok(()), |advice| write!(f, "; {advice}"))
+    }
+}
+
+/// A configuration file with all that is to be said of it.
 #[derive(Debug)]
-pub(crate) struct Refused {
+pub(crate) struct Diagnosis {
     name: String,
     text: String,
     findings: Vec<Finding>,
@@ -32,6 +62,7 @@ pub(crate) struct Refused {
 /// A finding as data.
 #[derive(Debug, Serialize)]
 pub(crate) struct Place<'a> {
+    severity: Severity,
     file: &'a str,
     pub(crate) line: usize,
     column: usize,
@@ -39,7 +70,7 @@ pub(crate) struct Place<'a> {
     advice: Option<&'a str>,
 }
 
-impl Refused {
+impl Diagnosis {
     /// Joins the findings with their text; they are shown in its order.
     pub(crate) fn new(name: String, text: &str, mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| (finding.place.start, finding.place.end));
@@ -53,9 +84,19 @@ impl Refused {
         Self { name, text: String::new(), findings: vec![finding] }
     }
 
-    /// How many things are wrong.
+    /// How many things there are to say.
     pub(crate) const fn len(&self) -> usize {
         self.findings.len()
+    }
+
+    /// What there is to say, in the order of the text.
+    pub(crate) fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// The file's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The findings as data, lines and columns counted from 1.
@@ -64,6 +105,7 @@ impl Refused {
             let before = self.text.get(..finding.place.start).unwrap_or_default();
             let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
             Place {
+                severity: finding.severity,
                 file: &self.name,
                 line: before.matches('\n').count() + 1,
                 column: before[line_start..].chars().count() + 1,
@@ -79,7 +121,11 @@ impl Refused {
         let handler = GraphicalReportHandler::new_themed(theme).with_width(RENDER_WIDTH).with_links(false);
         let mut page = String::new();
         for finding in &self.findings {
-            let mut diagnostic = MietteDiagnostic::new(finding.problem.clone());
+            let severity = match finding.severity {
+                Severity::Error => miette::Severity::Error,
+                Severity::Warning => miette::Severity::Warning,
+            };
+            let mut diagnostic = MietteDiagnostic::new(finding.problem.clone()).with_severity(severity);
             if let Some(advice) = &finding.advice {
                 diagnostic = diagnostic.with_help(advice.clone());
             }

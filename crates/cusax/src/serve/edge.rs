@@ -1,9 +1,7 @@
 //! The edge's part of the configuration, in its own terms.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use cusax_edge::config::{
@@ -14,39 +12,61 @@ use cusax_net::resolver::Resolver;
 use cusax_numbering::Classifier;
 use cusax_sip::Transport;
 use cusax_sip::digest::Algorithm;
+use cusax_sip::location;
 
 use super::stores::{Stores, generations};
+use super::worker::locate;
 use crate::config::Config;
-use crate::config::address::{Host, Transport as Named};
+use crate::config::address::{Host, SipTarget, Transport as Named};
 use crate::config::caller::{CalleeReach, Egress, Forged as ForgedPolicy};
 use crate::config::numbers::{Action as Policy, Policy as Policies};
 use crate::config::sip::{DigestAlgorithm, Federation, Zone as ZoneName};
 
-/// Longest wait for a name of a core target.
-const LOOKUP: Duration = Duration::from_secs(5);
+/// The core targets as they are configured.
+pub(super) struct CoreTargets {
+    targets: Vec<SipTarget>,
+    /// The transports of the core listeners.
+    spoken: Vec<Transport>,
+}
 
-/// Finds the addresses of the core targets.
-pub(super) async fn locate_core(config: &Config) -> anyhow::Result<Vec<CoreTarget>> {
-    let mut found = Vec::new();
-    let targets = config.sip.core.iter().flat_map(|core| &core.targets);
-    for target in targets {
-        let port = target.port.unwrap_or(5060);
-        let addresses = match &target.host {
-            Host::Address(address) => vec![*address],
-            Host::Name(name) => Resolver::new(LOOKUP)?
-                .addresses(name.as_str())
-                .await
-                .with_context(|| format!("cannot find the core target {target}"))?,
-        };
-        for address in addresses {
-            found.push(CoreTarget {
-                name: Arc::from(target.to_string()),
-                address: SocketAddr::new(address, port),
-                transport: transport(target.transport.unwrap_or(Named::Udp)),
-            });
-        }
+impl CoreTargets {
+    pub(super) fn of(config: &Config) -> Self {
+        let core = |listener: &&crate::config::sip::Listener| listener.zone == ZoneName::Core;
+        let transports = config.sip.listener.iter().filter(core).map(|listener| transport(listener.address.transport));
+        let spoken: Vec<Transport> = transports.collect();
+        let liked = [Transport::Udp, Transport::Tcp, Transport::Tls];
+        let targets = config.sip.core.iter().flat_map(|core| core.targets.iter().cloned()).collect();
+        Self { targets, spoken: liked.into_iter().filter(|transport| spoken.contains(transport)).collect() }
     }
-    Ok(found)
+
+    /// True where one of them is not an address.
+    pub(super) fn have_names(&self) -> bool {
+        self.targets.iter().any(|target| matches!(target.host, Host::Name(_)))
+    }
+
+    /// Finds where they are (RFC 3263).
+    pub(super) async fn locate(&self, resolver: &Resolver) -> anyhow::Result<Vec<CoreTarget>> {
+        let mut found = Vec::new();
+        for target in &self.targets {
+            let name: Arc<str> = Arc::from(target.to_string());
+            let wanted = location::Target {
+                host: target.host.to_string(),
+                port: target.port,
+                transport: target.transport.map(transport),
+                secure: target.secure,
+            };
+            let places = locate::find(resolver, wanted, &self.spoken).await;
+            let places = places.with_context(|| {
+                format!("cannot find the core target {target} (its address, or a core listener of its transport)")
+            })?;
+            found.extend(places.into_iter().map(|place| CoreTarget {
+                name: Arc::clone(&name),
+                address: place.address,
+                transport: place.transport,
+            }));
+        }
+        Ok(found)
+    }
 }
 
 /// Everything that the edge is told.
@@ -73,23 +93,26 @@ pub(super) fn config(config: &Config, stores: &Stores, core: Vec<CoreTarget>) ->
         })
         .collect();
     let domain = config.service.domain.to_string();
-    let Some(session) = generations(&stores.session).pop() else { bail!("no session key") };
+    let Some(session) = generations(&stores.session).first().copied() else { bail!("no session key") };
     let mut dial_in = BTreeMap::new();
     for conference in &config.conference {
         for (number, room) in &conference.numbers {
             dial_in.insert(number.to_string(), format!("sip:{room}@{}", conference.domain));
         }
     }
+    let names_of_core = config.sip.core.iter().flat_map(|core| &core.certificate_names);
     Ok(EdgeConfig {
         numbers: numbers(config)?,
         listeners,
         core,
+        core_identities: names_of_core.map(ToString::to_string).collect(),
         peers: config
             .sip
             .peer
             .iter()
             .map(|peer| Peer {
                 sources: peer.sources.iter().map(|network| (network.address, network.bits)).collect(),
+                identities: peer.certificate_names.iter().map(ToString::to_string).collect(),
                 trusted: peer.trusted,
             })
             .collect(),
@@ -127,6 +150,8 @@ fn numbers(config: &Config) -> anyhow::Result<Numbers> {
     domains.extend(config.sip.listener.iter().map(|listener| listener.address.socket.ip().to_string()));
     domains
         .extend(config.sip.listener.iter().filter_map(|listener| Some(listener.advertise.as_ref()?.host.to_string())));
+    // A number at the core's own address is as much ours as one at our domain.
+    domains.extend(config.sip.core.iter().flat_map(|core| &core.targets).map(|target| target.host.to_string()));
     let classifier = match &config.numbers {
         Some(numbers) => numbers.classifier(domains),
         None => Classifier::new(&cusax_numbering::Config {

@@ -10,6 +10,7 @@ use cusax_event::service::{Directory as DirectoryEvent, DirectoryState};
 use cusax_net::random;
 use cusax_telemetry::Telemetry;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::config::Config;
 
@@ -68,31 +69,37 @@ impl Stores {
         Ok(all.into_iter().map(|(room, jid, restriction)| Restricted { room, jid, restriction }).collect())
     }
 
+    /// Says what was opened, and what of it cannot be written.
+    pub(super) fn tell_access(&self, telemetry: &Telemetry) {
+        let accounts = Some(accounts(&self.directory));
+        tell(telemetry, DirectoryState::Loaded, accounts, String::new());
+        if let Access::ReadOnly { reason } = self.directory.access() {
+            let detail = format!("accounts are read only: {reason}");
+            tell(telemetry, DirectoryState::ReadOnly, accounts, detail);
+        }
+        if let Access::ReadOnly { reason } = self.state.access() {
+            let detail =
+                format!("our state is read only, so what moderators decide is forgotten with the process: {reason}");
+            tell(telemetry, DirectoryState::StateReadOnly, None, detail);
+        }
+    }
+
     /// Follows changes that other processes make; a directory that cannot be read keeps its last snapshot.
     pub(super) fn directory_refresh(&self, telemetry: Telemetry) -> impl Future<Output = ()> + Send + use<> {
         let directory = Arc::clone(&self.directory);
         async move {
-            let accounts = |directory: &Directory| directory.snapshot().accounts().len();
-            let tell = |state, detail: String, directory: &Directory| {
-                let accounts = accounts(directory);
-                telemetry.emit(&Event::Directory(DirectoryEvent { state, accounts, detail }));
-            };
-            let access = match directory.access() {
-                Access::ReadWrite => String::new(),
-                Access::ReadOnly { reason } => format!("read only: {reason}"),
-            };
-            tell(DirectoryState::Loaded, access, &directory);
+            let tell = |state, detail| tell(&telemetry, state, Some(accounts(&directory)), detail);
             let mut ticks = tokio::time::interval(REFRESH);
             let mut stale = false;
             loop {
                 ticks.tick().await;
                 match directory.refresh().await {
-                    Ok(Refresh::Refreshed) => tell(DirectoryState::Refreshed, String::new(), &directory),
-                    Ok(Refresh::Unchanged) if stale => tell(DirectoryState::Refreshed, String::new(), &directory),
+                    Ok(Refresh::Refreshed) => tell(DirectoryState::Refreshed, String::new()),
+                    Ok(Refresh::Unchanged) if stale => tell(DirectoryState::Refreshed, String::new()),
                     Ok(Refresh::Unchanged) => {}
                     Err(error) if !stale => {
                         stale = true;
-                        tell(DirectoryState::Stale, error.to_string(), &directory);
+                        tell(DirectoryState::Stale, error.to_string());
                         continue;
                     }
                     Err(_) => continue,
@@ -103,26 +110,32 @@ impl Stores {
     }
 
     /// Writes restrictions as they come; what the worker hands over while the disk is slow waits, bounded.
-    pub(super) fn keeper(&self, telemetry: Telemetry) -> mpsc::Sender<Keep> {
+    /// Also the task, which ends once all that was sent is kept and the sender is gone.
+    pub(super) fn keeper(&self, telemetry: Telemetry) -> (mpsc::Sender<Keep>, JoinHandle<()>) {
         let (sender, mut receiver) = mpsc::channel(WAITING);
         let state = Arc::clone(&self.state);
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             while let Some(keep) = receiver.recv().await {
                 let kept = match keep {
                     Keep::Restrict { room, jid, restriction } => state.restrict(&room, &jid, restriction).await,
                     Keep::Lift { room, jid, restriction } => state.lift(&room, jid.as_deref(), restriction).await,
                 };
                 if let Err(error) = kept {
-                    telemetry.emit(&Event::Directory(DirectoryEvent {
-                        state: DirectoryState::WriteFailed,
-                        accounts: 0,
-                        detail: format!("a restriction was not kept: {error}"),
-                    }));
+                    let detail = format!("a restriction was not kept: {error}");
+                    tell(&telemetry, DirectoryState::WriteFailed, None, detail);
                 }
             }
         });
-        sender
+        (sender, task)
     }
+}
+
+fn accounts(directory: &Directory) -> usize {
+    directory.snapshot().accounts().len()
+}
+
+fn tell(telemetry: &Telemetry, state: DirectoryState, accounts: Option<usize>, detail: String) {
+    telemetry.emit(&Event::Directory(DirectoryEvent { state, accounts, detail }));
 }
 
 /// Both generations of a key, the present first.

@@ -1,6 +1,9 @@
 //! The SIP thread: it owns the edge, and carries messages between sockets, streams, the focus and the directory.
 
+mod handshake;
+pub(super) mod locate;
 mod meetings;
+mod report;
 mod streams;
 
 use std::cell::RefCell;
@@ -12,22 +15,28 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use bytes::Bytes;
 use cusax_directory::Directory;
-use cusax_edge::config::Config as EdgeConfig;
+use cusax_edge::config::{Config as EdgeConfig, Zone};
 use cusax_edge::{Edge, Output};
 use cusax_event::Event;
 use cusax_event::service::{Lifecycle, Stage};
-use cusax_event::sip::DropReason;
+use cusax_event::sip::{DropReason, Leg};
 use cusax_event::xmpp::{DropReason as XmppDropReason, Dropped as XmppDropped};
 use cusax_net::clock;
+use cusax_net::resolver::Resolver;
 use cusax_net::udp::{AsyncSocket, BATCH, Options, RecvBatch, SendBatch, Socket};
+use cusax_sip::location::LocateError;
 use cusax_sip::{Flow, ListenerId, Transmit, Transport};
 use cusax_telemetry::Telemetry;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::component::{Heard, Link};
+use super::edge::CoreTargets;
+use super::http::Health;
 use super::media::Media;
 use super::seeds;
 use super::stores::{Keep, Restricted, Stores};
+use super::tls::Tls;
 use crate::config::Config;
 use meetings::Meetings;
 
@@ -35,33 +44,54 @@ use meetings::Meetings;
 const DATAGRAM: usize = 65_535;
 /// How long a socket that failed is left alone.
 const PAUSE: Duration = Duration::from_millis(10);
+/// For the phones in conferences to answer the BYE of a service that stops.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Receive and send buffers of a socket, in bytes.
 const BUFFER: usize = 4 * 1024 * 1024;
 
 /// What the thread is made of.
 pub(super) struct Parts<'a> {
     pub(super) config: &'a Config,
+    pub(super) tls: &'a Tls,
+    /// The runtime for what would hold messages up: handshakes.
+    pub(super) control: Handle,
     pub(super) edge: EdgeConfig,
     pub(super) stores: &'a Stores,
     pub(super) telemetry: Telemetry,
+    pub(super) health: Arc<Health>,
     pub(super) component: Link,
     pub(super) media: Option<Media>,
     /// Who may not do what in which room, as it was kept.
     pub(super) restrictions: Vec<Restricted>,
+    /// Where names are looked up.
+    pub(super) resolver: Arc<Resolver>,
+    /// The core targets as they are configured.
+    pub(super) core: CoreTargets,
     /// Where changes to that are kept.
     pub(super) keep: mpsc::Sender<Keep>,
 }
 
 /// The running thread; it ends when this is dropped.
 pub(super) struct Running {
-    _stop: oneshot::Sender<()>,
+    stop: oneshot::Sender<()>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Running {
+    /// Ends the calls of the conferences, and then the thread.
+    pub(super) async fn stop(self) {
+        let _ = self.stop.send(());
+        // An error says that it has ended already.
+        let _ = self.ended.await;
+    }
 }
 
 /// Binds all listeners and starts the thread.
 pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
     let mut sockets = Vec::new();
-    let mut tcp = Vec::new();
-    for (index, listener) in parts.edge.listeners.iter().enumerate() {
+    let mut listening = Vec::new();
+    let configured = parts.edge.listeners.iter().zip(&parts.config.sip.listener);
+    for (index, (listener, section)) in configured.enumerate() {
         let id = ListenerId(u16::try_from(index)?);
         let advice = || {
             let address = listener.address;
@@ -78,23 +108,36 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
             };
             sockets.push((id, Socket::bind(listener.address, options).with_context(advice)?));
         } else {
-            tcp.push((id, listener.address));
+            let leg = match listener.zone {
+                Zone::Access => Leg::Client,
+                Zone::Core => Leg::Upstream,
+                Zone::Peer => Leg::Peer,
+            };
+            let (address, transport, layers) = (listener.address, listener.transport, parts.tls.layers(section)?);
+            listening.push(streams::Listening { id, address, transport, leg, layers });
         }
     }
-    let streams = streams::Wiring::new(tcp, &parts.config.sip.limits);
+    let client = parts.tls.client(parts.config)?;
+    let streams = streams::Wiring::new(listening, &parts.config.sip.limits, parts.control, client);
     let meetings = Meetings::open(parts.config, parts.media, parts.restrictions, parts.keep)?;
+    let (wanted, to_locate) = mpsc::channel(locate::WAITING);
     let core = Core {
         edge: Edge::new(parts.edge, seeds(), clock::unix_seconds(), clock::now()),
         directory: Arc::clone(&parts.stores.directory),
         domain: parts.config.service.domain.to_string(),
         telemetry: parts.telemetry,
+        health: parts.health,
         sockets: Vec::new(),
         streams: streams.sender(),
         component: parts.component.send,
         meetings,
+        wanted,
+        forwarded: 0,
     };
+    let names = Names { wanted: to_locate, resolver: parts.resolver, core: parts.core };
     let heard = parts.component.heard;
     let (stop, stopped) = oneshot::channel();
+    let (end, ended) = oneshot::channel();
     let (ready, started) = std::sync::mpsc::sync_channel(1);
     std::thread::Builder::new()
         .name("cusax-sip".to_owned())
@@ -103,7 +146,10 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
             match runtime {
                 Ok(runtime) => {
                     let local = tokio::task::LocalSet::new();
-                    runtime.block_on(local.run_until(run(core, sockets, streams, heard, stopped, ready)));
+                    runtime.block_on(local.run_until(run(core, sockets, streams, names, heard, stopped, ready)));
+                    // With it go the senders of what is still to be kept and said.
+                    drop((local, runtime));
+                    let _ = end.send(());
                 }
                 Err(error) => {
                     let _ = ready.send(Err(error.into()));
@@ -112,7 +158,7 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
         })
         .context("cannot start the SIP thread")?;
     started.recv().context("the SIP thread ended at once")??;
-    Ok(Running { _stop: stop })
+    Ok(Running { stop, ended })
 }
 
 struct Core {
@@ -120,10 +166,21 @@ struct Core {
     directory: Arc<Directory>,
     domain: String,
     telemetry: Telemetry,
+    health: Arc<Health>,
     sockets: Vec<(ListenerId, Arc<AsyncSocket>, SendBatch)>,
     streams: mpsc::Sender<streams::Order>,
     component: mpsc::Sender<cusax_xmpp::Element>,
     meetings: Option<Meetings>,
+    wanted: mpsc::Sender<locate::Wanted>,
+    /// Requests that were sent on since this was last set to 0.
+    forwarded: u32,
+}
+
+/// What is needed to find servers by name.
+struct Names {
+    wanted: mpsc::Receiver<locate::Wanted>,
+    resolver: Arc<Resolver>,
+    core: CoreTargets,
 }
 
 type Shared = Rc<RefCell<Core>>;
@@ -132,6 +189,7 @@ async fn run(
     mut core: Core,
     sockets: Vec<(ListenerId, Socket)>,
     streams: streams::Wiring,
+    names: Names,
     mut heard: mpsc::Receiver<Heard>,
     stopped: oneshot::Receiver<()>,
     ready: std::sync::mpsc::SyncSender<anyhow::Result<()>>,
@@ -165,6 +223,10 @@ async fn run(
     };
     tokio::task::spawn_local(streams.run(Rc::clone(&core), Rc::clone(&rearm)));
     tokio::task::spawn_local(keep_time(Rc::clone(&core), Rc::clone(&rearm)));
+    tokio::task::spawn_local(report::tell(Rc::clone(&core)));
+    let Names { wanted, resolver, core: targets } = names;
+    tokio::task::spawn_local(locate::follow(Rc::clone(&core), Rc::clone(&rearm), targets, Arc::clone(&resolver)));
+    tokio::task::spawn_local(locate::run(Rc::clone(&core), Rc::clone(&rearm), wanted, resolver));
     let _ = ready.send(Ok(()));
     tokio::task::spawn_local(meetings::listen(Rc::clone(&core), Rc::clone(&rearm)));
     let rooms = async {
@@ -184,9 +246,27 @@ async fn run(
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        _ = stopped => {}
+        _ = stopped => farewell(&core, &rearm).await,
         () = rooms => {}
     }
+}
+
+/// Tells those in conferences that the service stops, and gives their phones a moment to answer.
+async fn farewell(core: &Shared, rearm: &Notify) {
+    {
+        let now = clock::now();
+        let mut core = core.borrow_mut();
+        let Some(meetings) = &mut core.meetings else { return };
+        meetings.core.handle_stop(now);
+        core.settle(now);
+    }
+    rearm.notify_one();
+    let idle = async {
+        while core.borrow().meetings.as_ref().is_some_and(|meetings| meetings.core.counts().legs > 0) {
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    let _ = tokio::time::timeout(FAREWELL, idle).await;
 }
 
 async fn read_socket(listener: ListenerId, socket: Arc<AsyncSocket>, core: Shared, rearm: Rc<Notify>) {
@@ -210,7 +290,7 @@ async fn read_socket(listener: ListenerId, socket: Arc<AsyncSocket>, core: Share
                     core.edge.handle_message(Bytes::copy_from_slice(datagram.bytes), flow, now);
                 }
             }
-            core.settle(now);
+            core.settle_received(now);
         }
         rearm.notify_one();
     }
@@ -244,9 +324,13 @@ async fn keep_time(core: Shared, rearm: Rc<Notify>) {
 impl Core {
     /// Does all that the cores want done, and sends.
     fn settle(&mut self, now: Instant) {
-        self.pump(now);
-        self.flush(now);
-        self.pump(now);
+        loop {
+            self.pump(now);
+            // What could not be sent is tried elsewhere, or answered: both want to be sent as well.
+            if !self.flush(now) {
+                return;
+            }
+        }
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
@@ -279,8 +363,19 @@ impl Core {
                     let (caller, callee) = (caller.and_then(find), callee.and_then(find));
                     self.edge.handle_accounts(query, caller, callee, now);
                 }
+                Output::Locate { query, target, spoken } => {
+                    if self.wanted.try_send((query, target, spoken)).is_err() {
+                        self.edge.handle_located(query, Err(LocateError::Unanswered), now);
+                    }
+                }
                 Output::Headline(headline) => self.say(super::headline::stanza(&headline)),
-                Output::Event(event) => self.telemetry.emit(&event),
+                Output::Event(event) => {
+                    if let Event::SipUpstreamChanged(changed) = &event {
+                        self.health.core_is(changed);
+                    }
+                    self.forwarded += u32::from(report::is_forwarded(&event));
+                    self.telemetry.emit(&event);
+                }
             }
         }
     }
@@ -312,9 +407,10 @@ impl Core {
         }
     }
 
-    /// Sends what has gathered; what the kernel does not take is lost, as datagrams may be.
-    fn flush(&mut self, now: Instant) {
-        let mut lost = Vec::new();
+    /// Sends what has gathered; what the kernel does not take is lost, as datagrams may be. True where something was found
+    /// to reach nobody.
+    fn flush(&mut self, now: Instant) -> bool {
+        let (mut lost, mut bounced) = (Vec::new(), Vec::new());
         for (id, socket, batch) in &mut self.sockets {
             let flow = |remote: SocketAddr| Flow { listener: *id, transport: Transport::Udp, remote, connection: None };
             if !batch.is_empty() {
@@ -323,11 +419,16 @@ impl Core {
                 batch.clear();
             }
             while let Some(unreachable) = socket.take_unreachable() {
-                lost.push(flow(unreachable.to));
+                bounced.push((flow(unreachable.to), unreachable.quoted));
             }
         }
+        let any = !lost.is_empty() || !bounced.is_empty();
         for flow in lost {
             self.edge.handle_unreachable(&flow, now);
         }
+        for (flow, quoted) in bounced {
+            self.edge.handle_bounced(&flow, &quoted, now);
+        }
+        any
     }
 }

@@ -180,6 +180,14 @@ pub(super) async fn store_credential(
     Ok(())
 }
 
+/// How often the hash of an account's SCRAM keys is repeated.
+pub(super) async fn scram_iterations(connection: &mut SqliteConnection, id: i64) -> Result<u32, sqlx::Error> {
+    sqlx::query_scalar("SELECT scram_iterations FROM cusax_credential WHERE account_id = ?")
+        .bind(id)
+        .fetch_one(connection)
+        .await
+}
+
 /// Removes an account; its numbers and keys go by the foreign keys.
 pub(super) async fn delete(connection: &mut SqliteConnection, id: i64) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM cusax_account WHERE id = ?").bind(id).execute(connection).await?;

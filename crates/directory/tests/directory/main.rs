@@ -4,6 +4,7 @@
 
 mod accounts;
 mod files;
+mod import;
 mod state;
 mod support;
 mod views;

@@ -7,19 +7,19 @@ use crate::draft::Draft;
 use crate::world::{ACCESS_SIDE, ALICE, BOB, CORE, CORE_SIDE, STRANGER, Sent, World, answer, inside, tcp, udp};
 
 /// What a later request of the caller's side is routed by: its view of the route set.
-fn callers_routes(answered: &Sent) -> Vec<String> {
+pub(crate) fn callers_routes(answered: &Sent) -> Vec<String> {
     let mut routes: Vec<_> = answered.lines(Name::RecordRoute).into_iter().map(str::to_owned).collect();
     routes.reverse();
     routes
 }
 
 /// What a later request of the callee's side is routed by.
-fn callees_routes(call: &Sent) -> Vec<String> {
+pub(crate) fn callees_routes(call: &Sent) -> Vec<String> {
     call.lines(Name::RecordRoute).into_iter().map(str::to_owned).collect()
 }
 
 /// Alice's call to bob, answered by the core.
-fn call(world: &mut World) -> (Sent, Sent) {
+pub(crate) fn call(world: &mut World) -> (Sent, Sent) {
     let call = world.at_core(Draft::invite("sip:bob@example.com"));
     world.sent_to(ALICE);
     world.core_answers(&call, 200, &[("Contact", "<sip:bob@192.0.2.20:5080>")]);
@@ -27,7 +27,7 @@ fn call(world: &mut World) -> (Sent, Sent) {
     (call, answered)
 }
 
-fn within(method: &'static str, uri: &str, routes: &[String]) -> Draft {
+pub(crate) fn within(method: &'static str, uri: &str, routes: &[String]) -> Draft {
     Draft::new(method, uri).to("<sip:bob@example.com>;tag=core").routes(routes.iter().map(String::as_str)).next()
 }
 
@@ -92,7 +92,7 @@ fn a_forged_token_is_refused_and_on_an_ack_dropped() {
     let mut world = World::new();
     let (call, _) = call(&mut world);
     let mut routes = callees_routes(&call);
-    routes[1] = routes[1].replace("sip:A", "sip:B");
+    routes[1] = routes[1].replace("sip:d", "sip:e");
     world.receive(CORE, back("BYE", &routes).bytes());
     assert_eq!(world.one_to(CORE).message.status(), Some(403));
     world.receive(CORE, back("ACK", &routes).bytes());
@@ -202,7 +202,7 @@ fn nobody_else_may() {
 fn a_stream_connection_that_is_gone_is_430() {
     let mut world = World::new();
     let flow = tcp(BOB, 7);
-    world.edge.handle_opened(flow.connection.unwrap());
+    world.edge.handle_opened(flow.connection.unwrap(), Vec::new());
     let path = world.path_of(flow);
     let options = |cseq| {
         let mut draft = Draft::new("OPTIONS", "sip:bob@198.51.100.2:5060").routes([path.as_str()].into_iter());

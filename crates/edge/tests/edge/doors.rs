@@ -4,7 +4,7 @@ use cusax_event::sip::DropReason;
 use cusax_sip::Name;
 
 use crate::draft::Draft;
-use crate::world::{ACCESS_SIDE, ALICE, CORE, STRANGER, World, udp};
+use crate::world::{ACCESS_SIDE, ALICE, BOB, CORE, STRANGER, Sent, World, udp};
 
 fn swap(draft: &Draft, from: &str, to: &str) -> Vec<u8> {
     let text = String::from_utf8(draft.bytes().to_vec()).unwrap();
@@ -176,6 +176,116 @@ fn a_request_that_is_sent_again_is_answered_again_and_worked_on_once() {
     for _ in 0..3 {
         assert_eq!(world.status_of(STRANGER, draft.bytes()), 200);
     }
-    assert_eq!(world.edge.counts()[2], 1);
+    let call = world.send(ALICE, "alice", Draft::invite("sip:bob@example.com"));
+    world.receive(ALICE, call.bytes());
+    assert_eq!(world.one_to(CORE).message.method_text(), "INVITE");
+}
+
+#[test]
+fn who_has_proved_nothing_leaves_nothing_behind_and_is_answered_once() {
+    for draft in [
+        Draft::invite("sip:bob@example.com"),
+        Draft::invite("sip:bob@example.com").to("<sip:bob@example.com>;tag=x"),
+        Draft::new("REGISTER", "sip:example.com"),
+        Draft::invite("http://example.com"),
+        Draft::invite("sip:bob@example.com").header("Proxy-Require: x"),
+        Draft::new("CANCEL", "sip:bob@example.com"),
+    ] {
+        let mut world = World::new();
+        world.receive(STRANGER, draft.bytes());
+        let refused = world.one_to(STRANGER);
+        assert!(refused.message.status() >= Some(400));
+        assert_eq!(world.edge.counts(), [0; 4], "{}", draft.method);
+        // Its ACK is known for what it is, and goes nowhere.
+        let dropped = world.dropped().len();
+        world.receive(STRANGER, crate::world::ack_to(&draft, &refused));
+        assert_eq!(world.dropped().len() - dropped, usize::from(draft.to.contains("tag=")));
+        world.pass(std::time::Duration::from_secs(40));
+        assert!(world.sent.is_empty(), "{}", draft.method);
+    }
+}
+
+#[test]
+fn who_was_not_asked_does_not_answer_and_does_not_cancel() {
+    let mut world = World::new();
+    let call = world.at_core(Draft::invite("sip:bob@example.com"));
+    world.sent_to(ALICE);
+    // bob sees the branches of the whole path.
+    let forged = crate::world::answer(&call.message, 200, "bob", &[]);
+    world.receive(BOB, forged);
+    assert!(world.sent_to(ALICE).is_empty());
+    assert_eq!(world.dropped().last().map(|dropped| dropped.reason), Some(DropReason::Unmatched));
+    let mut cancel = Draft::new("CANCEL", "sip:bob@example.com");
+    cancel.cseq = 2;
+    cancel.via = "SIP/2.0/UDP 198.51.100.1:5060;branch=z9hG4bK-a2".to_owned();
+    world.receive(BOB, cancel.bytes());
+    world.core_answers(&call, 180, &[]);
+    assert!(world.sent_to(CORE).is_empty(), "no CANCEL");
+    world.receive(ALICE, cancel.header("Reason: SIP;cause=200;text=\"elsewhere\"").bytes());
+    let cancelled = world.one_to(CORE);
+    assert_eq!(cancelled.message.method_text(), "CANCEL");
+    assert_eq!(cancelled.lines(Name::Reason), ["SIP;cause=200;text=\"elsewhere\""]);
+}
+
+#[test]
+fn a_loop_ends_at_its_first_round_and_a_spiral_goes_on() {
+    let mut world = World::new();
+    let call = world.at_core(Draft::invite("sip:bob@example.com"));
+    world.core_answers(&call, 100, &[]);
+    // The core sends it to a place that leads back to it.
+    let looping = |world: &mut World, sent: &Sent, uri: &str, round: usize| {
+        let text =
+            sent.text().replace(&format!("INVITE {} ", sent.message.request_uri_text()), &format!("INVITE {uri} "));
+        let via = format!("Via: SIP/2.0/UDP {CORE};branch=z9hG4bK-loop{round}\r\nVia: SIP/2.0/UDP");
+        world.receive(CORE, text.replacen("Via: SIP/2.0/UDP", &via, 1));
+    };
+    looping(&mut world, &call, &format!("sip:x@{CORE}"), 1);
+    let round = world.one_to(CORE);
+    looping(&mut world, &round, &format!("sip:x@{CORE}"), 2);
+    let answers: Vec<_> = world.sent_to(CORE).iter().filter_map(|sent| sent.message.status()).collect();
+    assert!(answers.contains(&482), "{answers:?}");
+}
+
+#[test]
+fn what_a_datagram_brings_along_is_no_message_on_a_stream() {
+    let mut settings = crate::world::config();
+    settings.listeners[1].transport = cusax_sip::Transport::Tcp;
+    settings.core[0].transport = cusax_sip::Transport::Tcp;
+    let mut world = World::with(settings);
+    let inner = "INVITE sip:+19005551234@example.com SIP/2.0\r\nP-Asserted-Identity: <sip:boss@example.com>\r\n\r\n";
+    let draft = Draft::new("BYE", "sip:x@example.com").header("X-Last: 1");
+    let bye = String::from_utf8(draft.bytes().to_vec()).unwrap().replace("Content-Length: 0\r\n\r\n", "\r\n");
+    world.receive(ALICE, format!("{bye}{inner}"));
+    let sent = world.sent_to(CORE);
+    assert_eq!(sent.len(), 1);
+    for sent in &sent {
+        let bytes = sent.message.bytes();
+        assert_eq!(cusax_sip::framing::frame(bytes), cusax_sip::framing::Frame::Message(bytes.len()));
+    }
+    // It goes on as one message with a body.
+    assert!(sent.iter().all(|sent| sent.message.body() == inner.as_bytes()));
+}
+
+#[test]
+fn a_name_in_latin_1_does_not_lose_the_call() {
+    let mut world = World::new();
+    let draft = Draft::invite("sip:bob@example.com").from("\"Jos? <x>\" <sip:alice@example.com>;tag=1");
+    let latin = |bytes: &[u8]| bytes.iter().map(|byte| if *byte == b'?' { 0xe9 } else { *byte }).collect::<Vec<_>>();
+    world.receive(ALICE, latin(&draft.bytes()));
+    let challenged = world.one_to(ALICE);
+    let from = b"From: \"Jos\xe9 <x>\" <sip:alice@example.com>;tag=1\r\n";
+    let holds = |bytes: &[u8]| bytes.windows(from.len()).any(|window| window == from);
+    assert!(challenged.message.status() == Some(407) && holds(challenged.message.bytes()));
+    let credentials = world.credentials(&challenged, "alice", &draft);
+    world.receive(ALICE, latin(&draft.next().header(&credentials).bytes()));
+    assert!(holds(world.one_to(CORE).message.bytes()));
+}
+
+#[test]
+fn transactions_are_counted_by_role_and_kind() {
+    let mut world = World::new();
+    world.at_core(Draft::invite("sip:bob@example.com"));
+    let [servers, clients] = world.edge.transactions();
+    assert_eq!((servers, clients), ([1, 0], [1, 0]));
     world.ends_empty();
 }

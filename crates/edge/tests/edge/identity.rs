@@ -5,6 +5,7 @@ use cusax_event::Event;
 use cusax_event::sip::{CallInfoAction, CallInfoReason};
 use cusax_sip::{Message, Name};
 
+use crate::dialog::{call, callers_routes, within};
 use crate::draft::Draft;
 use crate::world::{ALICE, BOB, CORE, STRANGER, Sent, World, answer, config, udp};
 
@@ -141,7 +142,7 @@ fn from_must_be_the_accounts() {
             world.sent_to(ALICE).iter().filter_map(|sent| sent.message.status()).find(|status| *status != 100)
         } else {
             // A stranger's From is not challenged: he has no account here, and numbers are not for him.
-            assert_eq!(first, Some(403), "{from}");
+            assert_eq!(first, Some(404), "{from}");
             Some(407)
         };
         assert_eq!(found, status, "{from}");
@@ -154,8 +155,10 @@ fn a_stranger_reaches_users_and_no_numbers() {
     for (uri, open, status) in [
         ("sip:bob@example.com", true, None),
         ("sip:bob@example.com", false, Some(403)),
-        ("sip:+14045550199@example.com", true, Some(403)),
-        ("sip:+19005551234@example.com", true, Some(403)),
+        ("sip:+14045550199@example.com", true, Some(404)),
+        ("sip:+19005551234@example.com", true, Some(404)),
+        ("sip:11111111111111111111111111111111111111111@example.com", true, Some(404)),
+        ("sip:nobody@example.com", true, Some(404)),
         ("tel:+14045550199", true, Some(403)),
         ("sip:carol@elsewhere.example", true, Some(403)),
     ] {
@@ -208,7 +211,8 @@ fn what_only_trusted_elements_may_say_is_taken_away() {
 #[test]
 fn the_ack_of_a_call_says_no_more_than_its_invite() {
     let mut world = World::new();
-    let mut ack = Draft::new("ACK", "sip:bob@192.0.2.20:5080").to("<sip:bob@example.com>;tag=core");
+    let (_, answered) = call(&mut world);
+    let mut ack = within("ACK", "sip:bob@192.0.2.20:5080", &callers_routes(&answered));
     for claim in CLAIMS {
         ack = ack.header(claim);
     }

@@ -2,11 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it is wrong")]
 
+mod certificates;
 mod charge;
 mod dialog;
 mod doors;
 mod draft;
 mod identity;
+mod location;
+mod proof;
 mod registration;
 mod session;
+mod strict;
+mod upstream;
 mod world;

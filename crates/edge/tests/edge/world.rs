@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cusax_edge::config::{Action, Caller, Config, CoreTarget, Forged, Keys, Listener, Numbers, Peer, Reach, Zone};
-use cusax_edge::{Account, AccountKey, Edge, FOCUS, Headline, Output};
+use cusax_edge::{Account, AccountKey, Edge, FOCUS, Headline, LocateId, Output};
 use cusax_event::Event;
 use cusax_event::sip::{Dropped, NumberClass};
 use cusax_numbering::Classifier;
 use cusax_sip::digest::{Algorithm, Challenge, Credentials, Qop, ha1};
+use cusax_sip::location::{self, LocateError, Place};
 use cusax_sip::{Compose, ConnectionId, Flow, ListenerId, Message, Name, Transport};
 
 use crate::draft::Draft;
@@ -55,6 +56,12 @@ pub(crate) struct World {
     pub(crate) focus: Vec<Message>,
     pub(crate) headlines: Vec<Headline>,
     pub(crate) events: Vec<Event>,
+    /// What core targets answer to OPTIONS probes; silence where there is nothing.
+    pub(crate) alive: BTreeMap<SocketAddr, u16>,
+    pub(crate) probes: Vec<Sent>,
+    /// Where names lead; what is not here is not answered.
+    pub(crate) dns: BTreeMap<String, Result<Vec<Place>, LocateError>>,
+    pub(crate) asked: Vec<(LocateId, location::Target, Vec<Transport>)>,
     nonce_count: u32,
 }
 
@@ -88,9 +95,10 @@ pub(crate) fn config() -> Config {
             address: CORE.parse().unwrap(),
             transport: Transport::Udp,
         }],
+        core_identities: Vec::new(),
         peers: vec![
-            Peer { sources: vec![("192.0.2.128".parse().unwrap(), 28)], trusted: false },
-            Peer { sources: vec![("192.0.2.160".parse().unwrap(), 28)], trusted: true },
+            Peer { sources: vec![("192.0.2.128".parse().unwrap(), 28)], identities: Vec::new(), trusted: false },
+            Peer { sources: vec![("192.0.2.160".parse().unwrap(), 28)], identities: Vec::new(), trusted: true },
         ],
         federation: true,
         challenge: true,
@@ -145,9 +153,22 @@ impl World {
 
     pub(crate) fn with(config: Config) -> Self {
         let now = beginning();
+        let alive = config.core.iter().map(|core| (core.address, 200)).collect();
         let edge = Edge::new(config, [11, 12, 13, 14], UNIX, now);
         let (sent, focus, headlines, events) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { edge, now, sent, focus, headlines, events, nonce_count: 0 }
+        Self {
+            edge,
+            now,
+            sent,
+            focus,
+            headlines,
+            events,
+            alive,
+            probes: Vec::new(),
+            dns: BTreeMap::new(),
+            asked: Vec::new(),
+            nonce_count: 0,
+        }
     }
 
     /// Bytes from an address, at the listener that is for it.
@@ -177,17 +198,37 @@ impl World {
                 Output::Transmit(transmit) => {
                     let message = Message::parse(transmit.bytes).unwrap();
                     assert_eq!(message.defect(), None, "{:?}", message.bytes());
-                    self.sent.push(Sent { flow: transmit.flow, message });
+                    let sent = Sent { flow: transmit.flow, message };
+                    if sent.message.call_id().starts_with("probe-") {
+                        self.probed(sent);
+                    } else {
+                        self.sent.push(sent);
+                    }
                 }
                 Output::Focus { bytes, .. } => self.focus.push(Message::parse(bytes).unwrap()),
                 Output::Accounts { query, caller, callee } => {
                     let find = |key: Option<AccountKey>| key.as_ref().and_then(account);
                     self.edge.handle_accounts(query, find(caller), find(callee), self.now);
                 }
+                Output::Locate { query, target, spoken } => {
+                    let answer = self.dns.get(&target.host).cloned();
+                    self.asked.push((query, target, spoken));
+                    if let Some(answer) = answer {
+                        self.edge.handle_located(query, answer, self.now);
+                    }
+                }
                 Output::Headline(headline) => self.headlines.push(headline),
                 Output::Event(event) => self.events.push(event),
             }
         }
+    }
+
+    fn probed(&mut self, probe: Sent) {
+        if let Some(status) = self.alive.get(&probe.flow.remote) {
+            let bytes = Compose::response(&probe.message, *status, None, Some("alive")).empty();
+            self.edge.handle_message(bytes, probe.flow, self.now);
+        }
+        self.probes.push(probe);
     }
 
     /// Takes what was sent to an address since the last look.
@@ -205,6 +246,13 @@ impl World {
         let told = sent.iter().map(|sent| sent.message.first_line()).collect::<Vec<_>>().join(", ");
         assert_eq!(sent.len(), 1, "to {to}: {told}; dropped: {:?}", self.dropped());
         sent.remove(0)
+    }
+
+    /// The status of the one response that was sent to an address.
+    pub(crate) fn one_status(&mut self, to: &str) -> Option<u16> {
+        let sent = self.sent_to(to);
+        assert_eq!(sent.len(), 1);
+        sent[0].message.status()
     }
 
     /// The status that a request from an address is answered with at once.
@@ -299,7 +347,10 @@ impl World {
     pub(crate) fn ends_empty(mut self) {
         self.pass(Duration::from_secs(600));
         assert_eq!(self.edge.counts(), [0; 4]);
-        assert_eq!(self.edge.poll_timeout(), None);
+        assert_eq!(self.edge.transactions(), [[0; 2]; 2]);
+        // Only the next probe is due.
+        let due = self.edge.poll_timeout();
+        assert!(due.is_none_or(|due| due > self.now), "{due:?}");
     }
 }
 
@@ -307,7 +358,7 @@ impl World {
 pub(crate) fn udp(from: &str) -> Flow {
     let remote: SocketAddr = from.parse().unwrap();
     let listener = match from {
-        CORE => CORE_UDP,
+        CORE | "192.0.2.21:5080" => CORE_UDP,
         _ if from.ends_with(":5099") => PEER_UDP,
         _ => ACCESS_UDP,
     };

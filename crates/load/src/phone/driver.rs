@@ -176,6 +176,9 @@ impl Core {
         };
         let line = Arc::new(line);
         self.agent.set_session(call, line.session);
+        if let Some(login) = &shared.config.login {
+            self.agent.set_login(call, login);
+        }
         self.lines.insert(call, Arc::clone(&line));
         let ringing = Ringing { call, line, invite: Received { at: now, message } };
         if self.ringing.try_send(ringing).is_err() {

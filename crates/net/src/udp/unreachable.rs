@@ -5,16 +5,20 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::address::RawAddress;
-use super::receive::EMPTY_VECTOR;
 
 /// A destination that ICMP reported, as RFC 3261 §18.4 wants transport errors told to who sent.
 #[derive(Debug)]
 pub struct Unreachable {
     /// Where the datagram had been sent.
     pub to: SocketAddr,
-    /// What the kernel makes of the ICMP message: `ConnectionRefused`, `HostUnreachable`, `EMSGSIZE`, ...
+    /// What the kernel makes of the ICMP message: `ConnectionRefused`, `HostUnreachable`, ...
     pub error: io::Error,
+    /// As much of the datagram as ICMP quotes, often its first 500 bytes, sometimes none: who can quote it has seen it.
+    pub quoted: Vec<u8>,
 }
+
+/// Bytes of a datagram that are of interest.
+const QUOTED: usize = 1_024;
 
 /// Has the kernel keep ICMP errors of an unconnected socket.
 pub(super) fn keep(socket: BorrowedFd<'_>, address: SocketAddr) -> io::Result<()> {
@@ -43,22 +47,24 @@ pub(super) fn keep(socket: BorrowedFd<'_>, address: SocketAddr) -> io::Result<()
 /// Takes the oldest error that the kernel keeps, `None` where there is none.
 pub(super) fn take(socket: BorrowedFd<'_>) -> Option<Unreachable> {
     loop {
-        let (to, code) = receive(socket)?;
-        // Errors without a destination or a code are none that a sender could be told of.
-        if let (Some(to), Some(code)) = (to.decode(), code) {
-            return Some(Unreachable { to, error: io::Error::from_raw_os_error(code) });
+        let mut quoted = vec![0; QUOTED];
+        let (to, code, length) = receive(socket, &mut quoted)?;
+        quoted.truncate(length);
+        // Errors without a destination or a code are none that a sender could be told of; a datagram that was too large
+        // for a path goes in fragments the next time.
+        if let (Some(to), Some(code)) = (to.decode(), code.filter(|code| *code != libc::EMSGSIZE)) {
+            return Some(Unreachable { to, error: io::Error::from_raw_os_error(code), quoted });
         }
     }
 }
 
-fn receive(socket: BorrowedFd<'_>) -> Option<(RawAddress, Option<i32>)> {
+fn receive(socket: BorrowedFd<'_>, quoted: &mut [u8]) -> Option<(RawAddress, Option<i32>, usize)> {
     let mut to = RawAddress::UNSPECIFIED;
-    // The head of what we had sent comes along; nobody needs it.
-    let mut vector = EMPTY_VECTOR;
+    let mut vector = libc::iovec { iov_base: quoted.as_mut_ptr().cast(), iov_len: quoted.len() };
     let mut control = [0_u64; 32];
     #[expect(unsafe_code, reason = "recvmsg(2) with MSG_ERRQUEUE")]
-    // SAFETY: the header points to `to`, `vector` (of no bytes) and `control`, with their lengths; all live through the
-    // block. `control` is aligned for `cmsghdr`. CMSG_FIRSTHDR yields a header inside of what the kernel wrote, and its
+    // SAFETY: the header points to `to`, to `vector`, which spans `quoted`, and to `control`, with their lengths; all live
+    // through the block. `control` is aligned for `cmsghdr`. CMSG_FIRSTHDR yields a header inside of what the kernel wrote, and its
     // length is compared before the data behind it is read.
     unsafe {
         let mut header: libc::msghdr = std::mem::zeroed();
@@ -68,9 +74,7 @@ fn receive(socket: BorrowedFd<'_>) -> Option<(RawAddress, Option<i32>)> {
         header.msg_iovlen = 1;
         header.msg_control = control.as_mut_ptr().cast();
         header.msg_controllen = size_of_val(&control) as _;
-        if libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_ERRQUEUE) < 0 {
-            return None;
-        }
+        let length = usize::try_from(libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_ERRQUEUE)).ok()?;
         let first = libc::CMSG_FIRSTHDR(&raw const header);
         let code = if first.is_null()
             || ((*first).cmsg_len as usize) < libc::CMSG_LEN(size_of::<libc::sock_extended_err>() as u32) as usize
@@ -81,6 +85,6 @@ fn receive(socket: BorrowedFd<'_>) -> Option<(RawAddress, Option<i32>)> {
                 libc::CMSG_DATA(first).cast::<libc::sock_extended_err>().read_unaligned();
             i32::try_from(error.ee_errno).ok()
         };
-        Some((to, code))
+        Some((to, code, length.min(quoted.len())))
     }
 }

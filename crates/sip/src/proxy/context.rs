@@ -29,6 +29,17 @@ pub struct Hop {
     pub minor: bool,
 }
 
+impl Hop {
+    /// How long the request is when it leaves, in bytes, with what the proxy itself adds.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.edit.length() + self.sent_by.len() + OWN_LINES
+    }
+}
+
+/// Our Via without sent-by, Max-Forwards, Max-Breadth and Content-Length at their longest.
+const OWN_LINES: usize = 160;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BranchState {
     Calling,
@@ -42,6 +53,8 @@ pub(super) struct Branch {
     pub(super) flow: Flow,
     pub(super) state: BranchState,
     pub(super) minor: bool,
+    /// Its share of the request's breadth (RFC 5393 §5.3.3).
+    pub(super) breadth: u32,
     /// A CANCEL is owed as soon as a provisional response allows it (§9.1).
     pub(super) cancel_wanted: bool,
     /// Timer C, or the end of waiting for a cancelled branch.
@@ -59,14 +72,24 @@ pub(super) struct Context {
     pub(super) generation: u32,
     pub(super) server: ServerId,
     pub(super) request: Arc<Message>,
+    /// Where it came from.
+    pub(super) flow: Flow,
+    /// What its routing rests on, for the Via of its branches (RFC 5393 §4.2).
+    pub(super) decided: u32,
+    /// How many branches may be open at a time, here and below (RFC 5393 §5).
+    pub(super) breadth: u32,
+    /// Reason lines of the CANCEL that came, for the CANCELs that go (RFC 3326).
+    pub(super) reasons: Vec<String>,
     pub(super) invite: bool,
     pub(super) started: Instant,
     pub(super) branches: Vec<Branch>,
     /// Places to try one after the other when the last one could not be reached.
     pub(super) alternates: VecDeque<Hop>,
+    /// Groups of branches that are tried one after the other when all before them have failed.
+    pub(super) later: VecDeque<Vec<Hop>>,
     pub(super) best: Option<Candidate>,
     /// True once a final response was put out for [`super::Proxy::relay`]: nothing is concluded until it comes back.
-    pub(super) decided: bool,
+    pub(super) chosen: bool,
     /// The status of the final response that was sent upstream.
     pub(super) answered: Option<u16>,
     pub(super) cancelled: bool,

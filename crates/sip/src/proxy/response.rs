@@ -30,6 +30,7 @@ impl Proxy {
             100..=199 => {
                 branch.state = BranchState::Proceeding;
                 let (client, cancel) = (branch.client, branch.cancel_wanted);
+                let reasons = if cancel { context.reasons.clone() } else { Vec::new() };
                 let later = now + TIMER_C;
                 let stale = branch.deadline.is_none_or(|deadline| deadline + TIMER_C_STEP <= later);
                 if status > 100 && invite && !cancel && stale {
@@ -38,9 +39,10 @@ impl Proxy {
                     self.timers.arm(TIMER_C, Alarm::Branch(id, index), now);
                 }
                 if cancel {
-                    self.layer.cancel(client, &[], now);
+                    self.layer.cancel(client, &lines(&reasons), now);
                 }
-                if status > 100 && answered.is_none() {
+                // RFC 4320 §4.1: to other than INVITE nothing but 100 is provisional, and that ends at each hop.
+                if status > 100 && invite && answered.is_none() {
                     self.outputs.push_back(Output::Response { context: id, message, flow });
                 }
             }
@@ -48,7 +50,7 @@ impl Proxy {
             200..=299 if !branch.minor => {
                 branch.state = BranchState::Done;
                 if invite || answered.is_none() {
-                    context.decided = true;
+                    context.chosen = true;
                     self.outputs.push_back(Output::Response { context: id, message, flow });
                 } else {
                     self.conclude(id, now);
@@ -62,6 +64,10 @@ impl Proxy {
                 let retry = status == 503 && !context.cancelled;
                 if retry && self.try_alternate(id, now) {
                     return;
+                }
+                // RFC 4320 §4.2: a 408 to other than INVITE comes too late for whoever asked.
+                if status == 408 && !invite {
+                    return self.conclude(id, now);
                 }
                 // Step 6: a 503 speaks of the server that sent it; upstream it would speak of us. A user agent in
                 // this very process speaks for us.
@@ -142,12 +148,17 @@ impl Proxy {
             (self.context(id)?.server == invite).then_some(id)
         });
         let tag = self.tag();
+        if cancels.is_none() {
+            // Nothing is kept for it: it may come from anybody.
+            let tag = self.layer.stateless_tag(message);
+            return self.layer.respond_once(server, Compose::response(message, 481, None, Some(&tag)).empty());
+        }
         // One that comes too late is as good as any (RFC 3261 §9.2): its INVITE has been answered.
-        let status = if cancels.is_some() { 200 } else { 481 };
-        let answer = Compose::response(message, status, None, Some(&tag)).empty();
-        self.layer.respond(server, status, answer, now);
+        self.layer.respond(server, 200, Compose::response(message, 200, None, Some(&tag)).empty(), now);
         let Some(id) = found else { return };
+        let reasons = message.values(Name::Reason).map(str::to_owned).collect();
         let Some(context) = self.context_mut(id) else { return };
+        context.reasons = reasons;
         context.cancelled = true;
         context.alternates.clear();
         let (idle, answered) = (context.branches.is_empty(), context.answered.is_some());
@@ -163,6 +174,10 @@ impl Proxy {
         if !context.invite {
             return;
         }
+        if context.reasons.is_empty() && context.answered.is_some_and(|status| (200..300).contains(&status)) {
+            // RFC 3326 §2: the others need not count it as a missed call.
+            context.reasons.push("SIP;cause=200;text=\"Call completed elsewhere\"".to_owned());
+        }
         let mut due = Vec::new();
         for (index, branch) in context.branches.iter_mut().enumerate() {
             if branch.is_open() && !branch.cancel_wanted {
@@ -171,10 +186,11 @@ impl Proxy {
                 due.push((index, branch.client, branch.state));
             }
         }
+        let reasons = context.reasons.clone();
         for (index, client, state) in due {
             self.timers.arm(T64, Alarm::Branch(id, index), now);
             if state == BranchState::Proceeding {
-                self.layer.cancel(client, &[], now);
+                self.layer.cancel(client, &lines(&reasons), now);
             }
         }
     }
@@ -185,12 +201,20 @@ impl Proxy {
             return false;
         }
         let Some(hop) = context.alternates.pop_front() else { return false };
-        self.start_branch(id, hop, now)
+        let breadth = self.context(id).map_or(0, |context| context.breadth);
+        self.start_branch(id, hop, breadth, now)
     }
 
     pub(super) fn record(&mut self, id: ContextId, candidate: Candidate) {
         if let Some(context) = self.context_mut(id) {
             context.best = Some(better(context.best.take(), candidate));
+        }
+    }
+
+    /// Concludes a request none of whose branches could be started.
+    pub(super) fn conclude_idle(&mut self, id: ContextId, now: Instant) {
+        if self.context(id).is_some_and(|context| context.best.is_some() && !context.has_open_branches()) {
+            self.conclude(id, now);
         }
     }
 
@@ -203,12 +227,16 @@ impl Proxy {
         if context.answered.is_some() {
             return self.settle(id, now);
         }
-        if context.decided {
+        if context.chosen {
             return;
+        }
+        let over = context.cancelled || context.best.as_ref().is_some_and(|best| best.status() >= 600);
+        if let Some(hops) = context.later.pop_front().filter(|_| !over) {
+            return self.fork(id, hops, now);
         }
         match context.best.take() {
             Some(Candidate::Received(message, flow)) => {
-                context.decided = true;
+                context.chosen = true;
                 self.outputs.push_back(Output::Response { context: id, message, flow });
             }
             Some(Candidate::Generated(status)) => {
@@ -222,4 +250,8 @@ impl Proxy {
             None => self.close(id),
         }
     }
+}
+
+fn lines(reasons: &[String]) -> Vec<(&str, &str)> {
+    reasons.iter().map(|reason| (Name::Reason.as_str(), reason.as_str())).collect()
 }

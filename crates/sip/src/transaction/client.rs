@@ -54,23 +54,35 @@ impl Client {
         self.state == State::Calling && self.flow == *flow
     }
 
+    /// True where a response may come by a flow: our end must be the same, and of a stream also the other end's host
+    /// (RFC 3261 §18.2.2 lets it open a new connection).
+    fn may_answer(&self, flow: &Flow) -> bool {
+        self.flow.listener == flow.listener
+            && (!flow.is_reliable()
+                || self.flow.connection == flow.connection
+                || self.flow.remote.ip() == flow.remote.ip())
+    }
+
     pub(super) fn is_cancel(&self) -> bool {
         self.method == Method::Cancel
     }
 }
 
 impl Layer {
-    /// Opens a client transaction and names the branch for its request's Via; `None` where too many live.
-    pub fn open(&mut self, method: Method, flow: Flow, owner: u64) -> Option<(ClientId, String)> {
-        if self.clients.len() >= self.limit {
+    /// Opens a client transaction and names the branch for its request's Via; `None` where too many live. `decided` is
+    /// what a proxy has by [`Layer::decision`].
+    pub fn open(&mut self, method: Method, flow: Flow, owner: u64, decided: Option<u32>) -> Option<(ClientId, String)> {
+        // A phone must stop ringing also when there are too many: each CANCEL has its INVITE.
+        if self.clients.len() >= self.limit && method != Method::Cancel {
             return None;
         }
         let generation = self.next_generation();
         let (request, state) = (Bytes::new(), State::Idle);
         let client = Client { generation, owner, method, state, flow, request, ack: None, interval: T1, cancel: None };
         let slot = u32::try_from(self.clients.insert(client)).ok()?;
+        self.invites.0 += usize::from(method == Method::Invite);
         let id = ClientId { slot, generation };
-        Some((id, self.secret.branch(id)))
+        Some((id, self.secret.branch(id, decided)))
     }
 
     /// Sends the request of a transaction that was opened.
@@ -98,7 +110,7 @@ impl Layer {
         for (name, value) in headers {
             compose = compose.header(name, value);
         }
-        let Some((cancel, _)) = self.open(Method::Cancel, flow, owner) else { return };
+        let Some((cancel, _)) = self.open(Method::Cancel, flow, owner, None) else { return };
         if let Some(client) = self.client(id) {
             client.cancel = Some(cancel);
         }
@@ -112,7 +124,7 @@ impl Layer {
         }
         let invite = message.top_via().and_then(|via| self.secret.client(via.branch()));
         let method = message.cseq().map_or(Method::Other, |(_, method)| method_of(method));
-        let target = invite.and_then(|id| {
+        let target = invite.and_then(|(id, _)| {
             let client = self.clients.get(id.slot as usize).filter(|client| client.generation == id.generation)?;
             if client.method != Method::Cancel && method == Method::Cancel { client.cancel } else { Some(id) }
         });
@@ -122,6 +134,10 @@ impl Layer {
         };
         if expected != method {
             return self.drop(DropReason::Unmatched, flow, "a response to another method");
+        }
+        if !self.client(id).is_some_and(|client| client.may_answer(&flow)) {
+            // Others down the path know our branch: who was not asked does not answer.
+            return self.drop(DropReason::Unmatched, flow, "a response by another way than its request");
         }
         let response = Arc::new(message);
         if method == Method::Invite {
@@ -144,10 +160,8 @@ impl Layer {
             (State::Calling | State::Proceeding, _) => {
                 client.state = State::Completed;
                 let (request, to_flow, reliable) = (client.request.clone(), client.flow, client.flow.is_reliable());
-                let ack = Message::parse(request).ok().map(|invite| {
-                    let to = message.first(Name::To);
-                    follow_up(&invite, Method::Ack, to).empty()
-                });
+                let invite = Message::parse(request).ok();
+                let ack = invite.map(|invite| follow_up(&invite, Method::Ack, Some(&message)).empty());
                 if let (Some(client), Some(ack)) = (self.client(id), ack) {
                     client.ack = Some(ack.clone());
                     self.transmit(to_flow, ack, false);
@@ -237,21 +251,23 @@ impl Layer {
 
     pub(super) fn remove_client(&mut self, id: ClientId) -> Option<Client> {
         self.client(id)?;
-        Some(self.clients.remove(id.slot as usize))
+        let client = self.clients.remove(id.slot as usize);
+        self.invites.0 -= usize::from(client.method == Method::Invite);
+        Some(client)
     }
 }
 
 /// The ACK (§17.1.1.3) or CANCEL (§9.1) that follows an INVITE on the same hop: same Request-URI, topmost Via, From,
 /// Call-ID, CSeq number and Route; To of the response for an ACK.
-fn follow_up(invite: &Message, method: Method, to: Option<&str>) -> Compose {
+fn follow_up(invite: &Message, method: Method, answered: Option<&Message>) -> Compose {
     let via = invite.values(Name::Via).next().unwrap_or("");
     let number = invite.cseq().map_or(1, |(number, _)| number);
     Compose::request(method.as_str(), invite.request_uri_text())
         .header("Via", via)
         .header("Max-Forwards", "70")
         .copy(invite, Name::Route)
-        .header("From", invite.first(Name::From).unwrap_or(""))
-        .header("To", to.or_else(|| invite.first(Name::To)).unwrap_or(""))
+        .copy(invite, Name::From)
+        .copy(answered.unwrap_or(invite), Name::To)
         .header("Call-ID", invite.call_id())
         .header("CSeq", &format!("{number} {method}"))
         .header_opt("Session-ID", invite.first(Name::SessionId))

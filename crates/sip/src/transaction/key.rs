@@ -34,20 +34,45 @@ impl Secret {
         Self(seed[0], seed[1])
     }
 
-    /// A branch that names its slot, so that a response finds it without a table, and proves that we made it.
-    pub(super) fn branch(self, id: ClientId) -> String {
-        format!("{MAGIC_COOKIE}-{:x}-{:x}-{:016x}", id.slot, id.generation, self.mac(id))
+    /// A branch that names its slot, so that a response finds it without a table, and proves that we made it; with what
+    /// was decided for the request, if it may come back (RFC 5393 §4.2.1).
+    pub(super) fn branch(self, id: ClientId, decided: Option<u32>) -> String {
+        let own = format!("{MAGIC_COOKIE}-{:x}-{:x}-{:016x}", id.slot, id.generation, self.mac(id, decided));
+        decided.map_or_else(|| own.clone(), |decided| format!("{own}-{decided:08x}"))
     }
 
-    /// The client that a branch names, if the branch is ours.
-    pub(super) fn client(self, branch: &str) -> Option<ClientId> {
+    /// The client that a branch names and what was decided for its request, if the branch is ours.
+    pub(super) fn client(self, branch: &str) -> Option<(ClientId, Option<u32>)> {
         let rest = branch.get(MAGIC_COOKIE.len()..)?.strip_prefix('-')?;
         let mut parts = rest.split('-');
         let slot = u32::from_str_radix(parts.next()?, 16).ok()?;
         let generation = u32::from_str_radix(parts.next()?, 16).ok()?;
         let mac = u64::from_str_radix(parts.next()?, 16).ok()?;
+        let decided = parts.next().map(|hash| u32::from_str_radix(hash, 16)).transpose().ok()?;
         let id = ClientId { slot, generation };
-        (parts.next().is_none() && mac == self.mac(id)).then_some(id)
+        (parts.next().is_none() && mac == self.mac(id, decided)).then_some((id, decided))
+    }
+
+    /// All that a proxy's decision about a request rests on, in short (RFC 5393 §4.2.1), with the listener it came to:
+    /// what comes back with another Request-URI or by another door is a spiral and no loop.
+    pub(super) fn decision(self, request: &Message, listener: u16) -> u32 {
+        let mut hasher = self.hasher(b"decision");
+        let mut part = |text: &str| {
+            hasher.write(text.as_bytes());
+            hasher.write_u8(0xff);
+        };
+        part(request.request_uri_text());
+        part(request.from_tag());
+        part(request.to_tag());
+        part(request.call_id());
+        part(request.first(Name::CSeq).unwrap_or(""));
+        for name in [Name::Route, Name::ProxyRequire, Name::ProxyAuthorization] {
+            request.values(name).for_each(&mut part);
+            part("");
+        }
+        hasher.write_u16(listener);
+        // Half of it tells requests apart well enough.
+        u32::try_from(hasher.finish() >> 32).unwrap_or(0)
     }
 
     /// Where generations begin: anywhere, but not at a part of the secret, for branches show them.
@@ -63,14 +88,26 @@ impl Secret {
         format!("{:016x}", hasher.finish())
     }
 
+    /// The tag of an answer that is given without a transaction: the same each time, and known again in its ACK.
+    pub(super) fn stateless_tag(self, request: &Message) -> String {
+        let mut hasher = self.hasher(b"stateless");
+        for text in [request.call_id(), request.from_tag()] {
+            hasher.write(text.as_bytes());
+            hasher.write_u8(0xff);
+        }
+        hasher.write_u32(request.cseq().map_or(0, |(number, _)| number));
+        format!("{:016x}", hasher.finish())
+    }
+
     fn hasher(self, purpose: &[u8]) -> SipHasher13 {
         let mut hasher = SipHasher13::new_with_keys(self.0, self.1);
         hasher.write(purpose);
         hasher
     }
 
-    fn mac(self, id: ClientId) -> u64 {
+    fn mac(self, id: ClientId, decided: Option<u32>) -> u64 {
         let mut hasher = self.hasher(b"branch");
+        hasher.write_u64(decided.map_or(u64::MAX, u64::from));
         hasher.write_u32(id.slot);
         hasher.write_u32(id.generation);
         hasher.finish()

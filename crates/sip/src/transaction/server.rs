@@ -42,6 +42,8 @@ pub(super) struct Server {
     state: State,
     /// Where responses go (RFC 3261 §18.2.2).
     reply: Flow,
+    /// Where the request came from.
+    source: Flow,
     response: Option<Bytes>,
     interval: Duration,
     owner: u64,
@@ -60,7 +62,10 @@ impl Layer {
             return self.handle_repeat(id, message, flow, now);
         }
         if method == Method::Ack {
-            return self.outputs.push_back(Output::Ack { message: Arc::new(message), flow });
+            let message = Arc::new(message);
+            let refused = message.to_tag() == self.stateless_tag(&message);
+            let output = if refused { Output::Absorbed { message, flow } } else { Output::Ack { message, flow } };
+            return self.outputs.push_back(output);
         }
         if self.servers.len() >= self.limit {
             return self.drop(DropReason::Overload, flow, "too many transactions");
@@ -71,15 +76,18 @@ impl Layer {
         };
         let generation = self.next_generation();
         let invite = method == Method::Invite;
-        let server =
-            Server { generation, key, invite, state: State::Pending, reply, response: None, interval: T1, owner: 0 };
+        let (state, source) = (State::Pending, flow);
+        let server = Server { generation, key, invite, state, reply, source, response: None, interval: T1, owner: 0 };
         let Ok(slot) = u32::try_from(self.servers.insert(server)) else { return };
+        self.invites.1 += usize::from(invite);
         self.index.insert(key, slot);
         let cancels = (method == Method::Cancel)
             .then(|| self.secret.server_key(&message, Method::Invite.as_str()))
             .flatten()
             .and_then(|key| self.index.get(&key).copied())
             .and_then(|slot| self.server_id(slot))
+            // RFC 3261 §22.1: whoever sent the INVITE may cancel it; others down the path know its branch as well.
+            .filter(|id| same_sender(&self.servers[id.slot as usize].source, &flow))
             .map(|id| (id, self.servers[id.slot as usize].owner));
         let server = ServerId { slot, generation };
         if !invite {
@@ -148,6 +156,14 @@ impl Layer {
         self.transmit(reply, bytes, false);
     }
 
+    /// Answers without keeping anything: a retransmission is a new request, and nobody waits for the ACK (RFC 3261 §8.2.7).
+    /// The answer's To tag is [`Layer::stateless_tag`].
+    pub fn respond_once(&mut self, id: ServerId, bytes: Bytes) {
+        let Some(reply) = self.server(id).map(|server| server.reply) else { return };
+        self.remove_server(id);
+        self.transmit(reply, bytes, false);
+    }
+
     pub(super) fn server_alarm(&mut self, id: ServerId, alarm: Alarm, now: Instant) {
         let Some(server) = self.server(id) else { return };
         match (alarm, server.state) {
@@ -181,7 +197,13 @@ impl Layer {
     fn remove_server(&mut self, id: ServerId) {
         if self.server(id).is_some() {
             let server = self.servers.remove(id.slot as usize);
+            self.invites.1 -= usize::from(server.invite);
             self.index.remove(&server.key);
         }
     }
+}
+
+/// The same host by the same door.
+fn same_sender(one: &Flow, other: &Flow) -> bool {
+    one.listener == other.listener && one.remote.ip() == other.remote.ip()
 }

@@ -157,7 +157,7 @@ impl UserAgent {
     fn start(&mut self, key: u64, now: Instant) -> bool {
         let Some(sent) = self.sent.get(key) else { return false };
         let (method, flow) = (method_of(&sent.draft.method), sent.flow);
-        let Some((client, branch)) = self.layer.open(method, flow, key) else { return false };
+        let Some((client, branch)) = self.layer.open(method, flow, key, None) else { return false };
         let via = self.via(&flow, &branch);
         let Some(sent) = self.sent.get_mut(key) else { return false };
         sent.client = Some(client);

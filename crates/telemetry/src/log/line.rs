@@ -3,7 +3,7 @@
 use cusax_event::media::{Codec, DropReason, ParticipantState};
 use cusax_event::moderation::{ActionResult, ReconcileResult};
 use cusax_event::service::{DirectoryState, Stage};
-use cusax_event::sip::{AuthResult, UpstreamResult};
+use cusax_event::sip::{AuthResult, ProbeResult, TransactionKind, UpstreamResult, UpstreamState};
 use cusax_event::xmpp::LinkState;
 use cusax_event::{Event, Identity};
 use tracing::Level;
@@ -15,8 +15,13 @@ use super::identifiers::Identifiers;
 pub(super) fn level(event: &Event) -> Level {
     match event {
         Event::SipMessage(message) if message.retransmission => Level::TRACE,
-        Event::SipMessage(_) | Event::SipDropped(_) | Event::SipTransaction(_) => Level::DEBUG,
-        Event::XmppStanza(_) | Event::XmppDropped(_) | Event::RtpDropped(_) => Level::DEBUG,
+        Event::SipMessage(_)
+        | Event::SipDropped(_)
+        | Event::SipTransaction(_)
+        | Event::SipConnection(_)
+        | Event::TlsHandshake(_) => Level::DEBUG,
+        Event::SipForwarded(_) | Event::SipReport(_) => Level::TRACE,
+        Event::XmppStanza(_) | Event::XmppDropped(_) | Event::RtpDropped(_) | Event::HttpDropped(_) => Level::DEBUG,
         Event::MixerReport(_) => Level::TRACE,
         Event::SipAuth(auth) => match auth.result {
             AuthResult::Ok | AuthResult::Challenged | AuthResult::Stale => Level::DEBUG,
@@ -29,6 +34,14 @@ pub(super) fn level(event: &Event) -> Level {
             UpstreamResult::Ok => Level::TRACE,
             UpstreamResult::Error | UpstreamResult::Timeout | UpstreamResult::NoRoute => Level::WARN,
         },
+        Event::SipUpstreamProbed(probed) => match probed.result {
+            ProbeResult::Ok => Level::TRACE,
+            ProbeResult::Unavailable | ProbeResult::Failed => Level::DEBUG,
+        },
+        Event::SipUpstreamChanged(changed) => match changed.state {
+            UpstreamState::Up => Level::INFO,
+            UpstreamState::Draining | UpstreamState::Down => Level::WARN,
+        },
         Event::SipCall(_) | Event::SipTimeout(_) | Event::CallInfo(_) | Event::Classified(_) | Event::Cue(_) => {
             Level::INFO
         }
@@ -39,7 +52,9 @@ pub(super) fn level(event: &Event) -> Level {
         },
         Event::Room(_) | Event::Leg(_) | Event::Conference(_) => Level::INFO,
         Event::Moderation(moderation) => match moderation.result {
-            ActionResult::Applied | ActionResult::Noop | ActionResult::Rejected => Level::INFO,
+            ActionResult::Applied | ActionResult::Noop | ActionResult::Rejected | ActionResult::Unconfirmed => {
+                Level::INFO
+            }
             ActionResult::Failed => Level::WARN,
         },
         Event::Reconcile(reconcile) => match reconcile.result {
@@ -49,7 +64,10 @@ pub(super) fn level(event: &Event) -> Level {
         },
         Event::Directory(directory) => match directory.state {
             DirectoryState::Loaded | DirectoryState::Refreshed => Level::INFO,
-            DirectoryState::Stale | DirectoryState::WriteFailed => Level::WARN,
+            DirectoryState::Stale
+            | DirectoryState::ReadOnly
+            | DirectoryState::StateReadOnly
+            | DirectoryState::WriteFailed => Level::WARN,
         },
         Event::Lifecycle(lifecycle) => match lifecycle.stage {
             Stage::Started | Stage::Draining | Stage::Stopped | Stage::Recovered => Level::INFO,
@@ -63,11 +81,17 @@ pub(crate) const fn name(event: &Event) -> &'static str {
     match event {
         Event::SipMessage(_) => "sip.message",
         Event::SipDropped(_) => "sip.dropped",
+        Event::SipConnection(_) => "sip.connection",
+        Event::TlsHandshake(_) => "tls.handshake",
+        Event::SipForwarded(_) => "sip.forwarded",
+        Event::SipReport(_) => "sip.report",
         Event::SipTransaction(_) => "sip.transaction",
         Event::SipCall(_) => "sip.call",
         Event::SipAuth(_) => "sip.auth",
         Event::SipTimeout(_) => "sip.timeout",
         Event::SipUpstream(_) => "sip.upstream",
+        Event::SipUpstreamProbed(_) => "sip.upstream.probed",
+        Event::SipUpstreamChanged(_) => "sip.upstream.changed",
         Event::CallInfo(_) => "caller.call_info",
         Event::Classified(_) => "number.classified",
         Event::Cue(_) => "number.cue",
@@ -82,19 +106,26 @@ pub(crate) const fn name(event: &Event) -> &'static str {
         Event::RtpDropped(_) => "media.rtp_dropped",
         Event::MixerReport(_) => "mixer.report",
         Event::Directory(_) => "directory.snapshot",
+        Event::HttpDropped(_) => "http.dropped",
         Event::Lifecycle(_) => "service.lifecycle",
     }
 }
 
 /// Every name that the `event` field can have.
-pub const EVENT_NAMES: [&str; 22] = [
+pub const EVENT_NAMES: [&str; 29] = [
     "sip.message",
     "sip.dropped",
+    "sip.connection",
+    "tls.handshake",
+    "sip.forwarded",
+    "sip.report",
     "sip.transaction",
     "sip.call",
     "sip.auth",
     "sip.timeout",
     "sip.upstream",
+    "sip.upstream.probed",
+    "sip.upstream.changed",
     "caller.call_info",
     "number.classified",
     "number.cue",
@@ -109,6 +140,7 @@ pub const EVENT_NAMES: [&str; 22] = [
     "media.rtp_dropped",
     "mixer.report",
     "directory.snapshot",
+    "http.dropped",
     "service.lifecycle",
 ];
 
@@ -176,6 +208,37 @@ pub(super) fn write(log: &Log, level: Level, event: &Event) {
             remote = it.remote.map(|remote| log.names.address(remote, level)),
             detail = text(it.detail),
         ),
+        Event::SipConnection(it) => line!(
+            log,
+            level,
+            event,
+            Identifiers::default(),
+            side = it.leg.as_str(),
+            transport = it.transport.as_str(),
+            result = it.result.as_str(),
+            remote = log.names.address(it.remote, level),
+        ),
+        Event::TlsHandshake(it) => line!(
+            log,
+            level,
+            event,
+            Identifiers::default(),
+            aspect = it.aspect.as_str(),
+            side = it.side.as_str(),
+            result = it.result.as_str(),
+            version = it.version.as_str(),
+            remote = log.names.address(it.remote, level),
+            detail = it.detail,
+        ),
+        Event::SipForwarded(it) => {
+            line!(log, level, event, Identifiers::default(), requests = it.requests, seconds = it.delay.as_secs_f64(),)
+        }
+        Event::SipReport(it) => {
+            let [server, client] = it.transactions.map(|kinds| {
+                counts(&TransactionKind::ALL.iter().map(|kind| kind.as_str()).zip(kinds).collect::<Vec<_>>())
+            });
+            line!(log, level, event, Identifiers::default(), server_transactions = server, client_transactions = client,)
+        }
         Event::SipTransaction(it) => line!(
             log,
             level,
@@ -207,6 +270,18 @@ pub(super) fn write(log: &Log, level: Level, event: &Event) {
         ),
         Event::SipTimeout(it) => {
             line!(log, level, event, Identifiers::of(&it.correlation, &log.names, level), timer = it.timer.as_str(),)
+        }
+        Event::SipUpstreamProbed(it) => line!(
+            log,
+            level,
+            event,
+            Identifiers::default(),
+            upstream = &*it.upstream,
+            result = it.result.as_str(),
+            seconds = it.duration.as_secs_f64(),
+        ),
+        Event::SipUpstreamChanged(it) => {
+            line!(log, level, event, Identifiers::default(), upstream = &*it.upstream, state = it.state.as_str(),)
         }
         Event::SipUpstream(it) => line!(
             log,
@@ -320,6 +395,7 @@ pub(super) fn write(log: &Log, level: Level, event: &Event) {
             lost = it.lost,
             concealed = it.concealed,
             ticks = it.ticks.count,
+            overran_ticks = it.ticks.overran,
             late_ticks = it.ticks.late,
             longest_tick_seconds = it.ticks.longest.as_secs_f64(),
         ),
@@ -332,6 +408,9 @@ pub(super) fn write(log: &Log, level: Level, event: &Event) {
             accounts = it.accounts,
             detail = text(&it.detail),
         ),
+        Event::HttpDropped(it) => {
+            line!(log, level, event, Identifiers::default(), reason = it.reason.as_str(), detail = text(&it.detail),)
+        }
         Event::Lifecycle(it) => {
             line!(log, level, event, Identifiers::default(), stage = it.stage.as_str(), detail = text(&it.detail),)
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use cusax_event::media::{Codec, DropReason, Dropped, LegState, ParticipantState, Report};
+use cusax_event::media::{Codec, DropReason, Dropped, LegState, ParticipantState, PortState, Report};
 use cusax_event::sip::Direction;
 use prometheus::{Gauge, IntCounter, IntGauge};
 
@@ -15,6 +15,7 @@ pub(super) struct Media {
     conferences: Children<IntCounter, 1>,
     active_conferences: IntGauge,
     participants: Children<IntGauge, 1>,
+    ports: Children<IntGauge, 1>,
     packets: Children<IntCounter, 2>,
     bytes: Children<IntCounter, 1>,
     dropped: Children<IntCounter, 1>,
@@ -33,6 +34,7 @@ pub(super) struct Media {
 struct Now {
     conferences: u64,
     participants: [u64; ParticipantState::ALL.len()],
+    ports: [u64; PortState::ALL.len()],
     longest_tick: f64,
 }
 
@@ -55,6 +57,11 @@ impl Media {
                 "Participants of all conferences by what they do now.",
                 &[label!("state", ParticipantState)],
             ),
+            ports: families.gauges(
+                "mixer_ports",
+                "RTP ports, each shared by many legs, by whether any leg has them now.",
+                &[label!("state", PortState)],
+            ),
             packets: families.counters(
                 "mixer_rtp_packets_total",
                 "RTP packets.",
@@ -72,7 +79,7 @@ impl Media {
             tick: families.register(TickHistogram::new("mixer_tick_seconds", "How long a media thread's tick took.")),
             lag: families
                 .register(TickHistogram::new("mixer_tick_lag_seconds", "How late a media thread's tick began.")),
-            overruns: families.counter("mixer_tick_overruns_total", "Ticks that began later than a quarter of a tick."),
+            overruns: families.counter("mixer_tick_overruns_total", "Ticks that took longer than a tick."),
             longest_tick: families
                 .float_gauge("mixer_tick_longest_seconds", "The longest tick of any media thread in its last report."),
             now: Mutex::default(),
@@ -109,7 +116,7 @@ impl Media {
         self.concealed.inc_by(report.concealed);
         self.tick.add(&report.ticks.took, report.ticks.busy);
         self.lag.add(&report.ticks.lagged, report.ticks.lag);
-        self.overruns.inc_by(report.ticks.late);
+        self.overruns.inc_by(report.ticks.overran);
         self.now_of(report);
     }
 
@@ -120,12 +127,16 @@ impl Media {
             Now {
                 conferences: report.conferences,
                 participants: report.participants,
+                ports: report.ports,
                 longest_tick: report.ticks.longest.as_secs_f64(),
             },
         );
         self.active_conferences.set(threads.values().map(|now| gauge(now.conferences)).sum());
         for (state, _) in ParticipantState::ALL.iter().enumerate() {
             self.participants.at([state]).set(threads.values().map(|now| gauge(now.participants[state])).sum());
+        }
+        for (state, _) in PortState::ALL.iter().enumerate() {
+            self.ports.at([state]).set(threads.values().map(|now| gauge(now.ports[state])).sum());
         }
         self.longest_tick.set(threads.values().map(|now| now.longest_tick).fold(0.0, f64::max));
     }

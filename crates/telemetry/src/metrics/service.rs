@@ -1,7 +1,7 @@
 //! Families of the process, its stores and telemetry itself.
 
 use cusax_event::closed_enum;
-use cusax_event::service::{Directory, DirectoryState, Stage};
+use cusax_event::service::{Directory, DirectoryState, HttpDropReason, Stage};
 use prometheus::{IntCounter, IntGauge};
 
 use super::Sampled;
@@ -11,27 +11,33 @@ use super::collector;
 pub(super) struct Service {
     accounts: IntGauge,
     directory: Children<IntCounter, 1>,
+    http_dropped: Children<IntCounter, 1>,
     draining: IntGauge,
     stages: Children<IntCounter, 1>,
     pub(super) trace: Trace,
 }
 
 impl Service {
-    pub(super) fn new(families: &Families<'_>, sampled: Sampled) -> Self {
+    pub(super) fn new(families: &Families<'_>, revision: &str, sampled: Sampled) -> Self {
         let build = families.gauges(
             "build_info",
-            "1; its label says what runs here.",
-            &[("version", vec![env!("CARGO_PKG_VERSION")])],
+            "1; its labels say what runs here.",
+            &[("version", vec![env!("CARGO_PKG_VERSION")]), ("revision", vec![revision])],
         );
-        build.at([0]).set(1);
+        build.at([0, 0]).set(1);
         let log_dropped = "Log lines that were lost because their reader was slow.";
         families.register(collector::Sampled::new("log_events_dropped_total", log_dropped, sampled.log_dropped));
         Self {
             accounts: families.gauge("directory_accounts", "Accounts in the directory's snapshot."),
             directory: families.counters(
                 "directory_snapshots_total",
-                "Readings and writings of the directory by how they came out.",
+                "Readings and writings of the directory and of our own state by how they came out.",
                 &[label!("state", DirectoryState)],
+            ),
+            http_dropped: families.counters(
+                "http_dropped_total",
+                "HTTP connections that were closed without an answer.",
+                &[label!("reason", HttpDropReason)],
             ),
             draining: families.gauge("draining", "1 while no new calls are taken."),
             stages: families.counters(
@@ -53,7 +59,13 @@ impl Service {
 
     pub(super) fn directory(&self, directory: &Directory) {
         self.directory.at([directory.state as usize]).inc();
-        self.accounts.set(i64::try_from(directory.accounts).unwrap_or(i64::MAX));
+        if let Some(accounts) = directory.accounts {
+            self.accounts.set(i64::try_from(accounts).unwrap_or(i64::MAX));
+        }
+    }
+
+    pub(super) fn http_dropped(&self, reason: HttpDropReason) {
+        self.http_dropped.at([reason as usize]).inc();
     }
 
     pub(super) fn lifecycle(&self, stage: Stage) {

@@ -1,8 +1,9 @@
 //! Families of the SIP side.
 
 use cusax_event::sip::{
-    Algorithm, AuthResult, CallOutcome, Direction, DropReason, Leg, Message, Method, Outcome, Timer, TransactionEnded,
-    Transport, Upstream, UpstreamResult,
+    Algorithm, AuthResult, CallOutcome, Connection, ConnectionResult, Direction, DropReason, Forwarded, Leg, Message,
+    Method, Outcome, ProbeResult, Report, Role, Timer, TransactionEnded, TransactionKind, Transport, Upstream,
+    UpstreamChanged, UpstreamProbed, UpstreamResult, UpstreamState,
 };
 use prometheus::{Histogram, IntCounter, IntGauge};
 
@@ -14,7 +15,11 @@ pub(super) struct Sip {
     responses: Children<IntCounter, 3>,
     retransmissions: Children<IntCounter, 3>,
     final_responses: Children<IntCounter, 2>,
-    transactions: Children<Histogram, 2>,
+    transactions: Children<IntGauge, 2>,
+    durations: Children<Histogram, 2>,
+    delay: Children<Histogram, 0>,
+    connections: Children<IntGauge, 2>,
+    connection_results: Children<IntCounter, 3>,
     dropped: Children<IntCounter, 1>,
     calls: Children<IntCounter, 1>,
     auth: Children<IntCounter, 2>,
@@ -22,13 +27,17 @@ pub(super) struct Sip {
     upstreams: Vec<String>,
     upstream_requests: Children<IntCounter, 2>,
     upstream_up: Children<IntGauge, 1>,
+    probes: Children<Histogram, 1>,
+    failed_probes: Children<IntCounter, 1>,
 }
 
 impl Sip {
-    pub(super) fn new(families: &Families<'_>, upstreams: &[String]) -> Self {
+    pub(super) fn new(families: &Families<'_>, upstreams: Vec<String>) -> Self {
         let leg = || label!("leg", Leg);
         let dir = || label!("dir", Direction);
         let method_class = || ("method", METHOD_CLASSES.to_vec());
+        let outer = || ("leg", LEGS.map(Leg::as_str).to_vec());
+        let stream = || ("transport", STREAMS.map(Transport::as_str).to_vec());
         let upstream = || ("upstream", upstreams.iter().map(String::as_str).collect::<Vec<_>>());
         Self {
             requests: families.counters(
@@ -51,7 +60,24 @@ impl Sip {
                 "Final responses that ended server transactions.",
                 &[method_class(), ("code", status::CODES.to_vec())],
             ),
-            transactions: families.histograms(
+            transactions: families.gauges(
+                "sip_transactions",
+                "Transactions that live now.",
+                &[label!("role", Role), label!("kind", TransactionKind)],
+            ),
+            delay: families.histograms(
+                "sip_proxy_delay_seconds",
+                "Time from receiving a request to sending it on.",
+                &[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5],
+                &[],
+            ),
+            connections: families.gauges("sip_connections", "SIP connections that are open now.", &[outer(), stream()]),
+            connection_results: families.counters(
+                "sip_connections_total",
+                "SIP connections by what became of them.",
+                &[outer(), stream(), label!("result", ConnectionResult)],
+            ),
+            durations: families.histograms(
                 "sip_transaction_duration_seconds",
                 "Time from a request to its final response.",
                 &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 32.0],
@@ -80,10 +106,21 @@ impl Sip {
             ),
             upstream_up: families.gauges(
                 "sip_upstream_up",
-                "1 where the last request to a core target was answered.",
+                "1 where a core target takes requests: at least one of its addresses answers, and not with 503.",
                 &[upstream()],
             ),
-            upstreams: upstreams.to_vec(),
+            probes: families.histograms(
+                "sip_upstream_probe_seconds",
+                "Time from an OPTIONS probe of a core target to its answer.",
+                &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0],
+                &[upstream()],
+            ),
+            failed_probes: families.counters(
+                "sip_upstream_failed_probes_total",
+                "OPTIONS probes of a core target that were not answered, or with 503.",
+                &[upstream()],
+            ),
+            upstreams,
         }
     }
 
@@ -106,7 +143,32 @@ impl Sip {
     pub(super) fn transaction(&self, ended: &TransactionEnded) {
         let method = method_class(ended.method);
         self.final_responses.at([method, status::place(ended.status)]).inc();
-        self.transactions.at([method, ended.outcome as usize]).observe(ended.duration.as_secs_f64());
+        self.durations.at([method, ended.outcome as usize]).observe(ended.duration.as_secs_f64());
+    }
+
+    pub(super) fn report(&self, report: &Report) {
+        for (role, kinds) in report.transactions.iter().enumerate() {
+            for (kind, count) in kinds.iter().enumerate() {
+                self.transactions.at([role, kind]).set(i64::try_from(*count).unwrap_or(i64::MAX));
+            }
+        }
+    }
+
+    pub(super) fn forwarded(&self, forwarded: &Forwarded) {
+        let delay = forwarded.delay.as_secs_f64();
+        (0..forwarded.requests).for_each(|_| self.delay.at([]).observe(delay));
+    }
+
+    pub(super) fn connection(&self, connection: &Connection) {
+        let leg = LEGS.iter().position(|leg| *leg == connection.leg);
+        let transport = STREAMS.iter().position(|transport| *transport == connection.transport);
+        let (Some(leg), Some(transport)) = (leg, transport) else { return };
+        self.connection_results.at([leg, transport, connection.result as usize]).inc();
+        match connection.result {
+            ConnectionResult::Accepted | ConnectionResult::Connected => self.connections.at([leg, transport]).inc(),
+            ConnectionResult::Closed => self.connections.at([leg, transport]).dec(),
+            ConnectionResult::Refused | ConnectionResult::Failed => {}
+        }
     }
 
     pub(super) fn call(&self, outcome: CallOutcome) {
@@ -121,18 +183,40 @@ impl Sip {
         self.timeouts.at([timer as usize]).inc();
     }
 
-    /// A target that is not configured has no child: its name could be anything.
     pub(super) fn upstream(&self, upstream: &Upstream) {
-        let Some(place) = self.upstreams.iter().position(|name| **name == *upstream.upstream) else { return };
-        self.upstream_requests.at([place, upstream.result as usize]).inc();
-        match upstream.result {
-            UpstreamResult::Ok => self.upstream_up.at([place]).set(1),
-            UpstreamResult::Error | UpstreamResult::Timeout | UpstreamResult::NoRoute => {
-                self.upstream_up.at([place]).set(0);
-            }
+        if let Some(place) = self.place(&upstream.upstream) {
+            self.upstream_requests.at([place, upstream.result as usize]).inc();
         }
     }
+
+    pub(super) fn probed(&self, probed: &UpstreamProbed) {
+        let Some(place) = self.place(&probed.upstream) else { return };
+        match probed.result {
+            ProbeResult::Ok => {
+                self.upstream_up.at([place]).set(1);
+                self.probes.at([place]).observe(probed.duration.as_secs_f64());
+            }
+            ProbeResult::Unavailable | ProbeResult::Failed => self.failed_probes.at([place]).inc(),
+        }
+    }
+
+    pub(super) fn upstream_changed(&self, changed: &UpstreamChanged) {
+        if let Some(place) = self.place(&changed.upstream) {
+            self.upstream_up.at([place]).set(i64::from(changed.state == UpstreamState::Up));
+        }
+    }
+
+    /// A target that is not configured has no child: its name could be anything.
+    fn place(&self, upstream: &str) -> Option<usize> {
+        self.upstreams.iter().position(|name| **name == *upstream)
+    }
 }
+
+/// The sides that connections are on: what is inside this process has none.
+const LEGS: [Leg; 3] = [Leg::Client, Leg::Upstream, Leg::Peer];
+
+/// The transports that have connections.
+const STREAMS: [Transport; 4] = [Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
 
 /// Methods as far as histograms and codes tell them apart: every label value costs fifteen series there.
 const METHOD_CLASSES: [&str; 3] = ["INVITE", "REGISTER", "other"];

@@ -2,16 +2,18 @@
 
 use cusax_event::moderation::{Action, ActionResult, Moderation, Origin, ReconcileResult};
 use cusax_event::sip::Direction;
-use cusax_event::xmpp::{DropReason, LinkState, Stanza, StanzaKind};
+use cusax_event::xmpp::{DropReason, Link, LinkState, Stanza, StanzaKind};
 use prometheus::{Histogram, IntCounter, IntGauge};
 
 use super::children::{Children, Families, label};
 
 pub(super) struct Xmpp {
-    connected: IntGauge,
-    connects: Children<IntCounter, 1>,
-    stanzas: Children<IntCounter, 2>,
-    stanza_errors: Children<IntCounter, 1>,
+    /// Without one, the families of the stream have no children.
+    component: Option<String>,
+    connected: Children<IntGauge, 1>,
+    connects: Children<IntCounter, 2>,
+    stanzas: Children<IntCounter, 3>,
+    stanza_errors: Children<IntCounter, 2>,
     dropped: Children<IntCounter, 1>,
     rooms: IntGauge,
     moderation_actions: Children<IntCounter, 3>,
@@ -20,23 +22,24 @@ pub(super) struct Xmpp {
 }
 
 impl Xmpp {
-    pub(super) fn new(families: &Families<'_>) -> Self {
+    pub(super) fn new(families: &Families<'_>, configured: Option<String>) -> Self {
+        let component = || ("component", configured.as_deref().into_iter().collect::<Vec<_>>());
         Self {
-            connected: families.gauge("xmpp_connected", "1 while the component stream is up."),
+            connected: families.gauges("xmpp_connected", "1 while the component stream is up.", &[component()]),
             connects: families.counters(
                 "xmpp_connects_total",
                 "Component connections by how they came out.",
-                &[label!("result", LinkState)],
+                &[component(), label!("result", LinkState)],
             ),
             stanzas: families.counters(
                 "xmpp_stanzas_total",
                 "Stanzas that passed the component stream.",
-                &[label!("dir", Direction), label!("kind", StanzaKind)],
+                &[component(), label!("dir", Direction), label!("kind", StanzaKind)],
             ),
             stanza_errors: families.counters(
                 "xmpp_stanza_errors_total",
                 "Error stanzas by defined condition (RFC 6120 §8.3.3).",
-                &[("condition", CONDITIONS.to_vec())],
+                &[component(), ("condition", CONDITIONS.to_vec())],
             ),
             dropped: families.counters(
                 "xmpp_dropped_total",
@@ -60,19 +63,26 @@ impl Xmpp {
                 "Comparisons of room and call by what they found.",
                 &[label!("result", ReconcileResult)],
             ),
+            component: configured,
         }
     }
 
-    pub(super) fn link(&self, state: LinkState) {
-        self.connects.at([state as usize]).inc();
-        self.connected.set(i64::from(state == LinkState::Connected));
+    /// A component that is not configured has no child: its name could be anything.
+    pub(super) fn link(&self, link: &Link) {
+        if self.component.as_ref() == Some(&link.component) {
+            self.connects.at([0, link.state as usize]).inc();
+            self.connected.at([0]).set(i64::from(link.state == LinkState::Connected));
+        }
     }
 
     pub(super) fn stanza(&self, stanza: &Stanza) {
-        self.stanzas.at([stanza.direction as usize, stanza.kind as usize]).inc();
+        if self.component.is_none() {
+            return;
+        }
+        self.stanzas.at([0, stanza.direction as usize, stanza.kind as usize]).inc();
         if let Some(condition) = &stanza.error {
             let defined = CONDITIONS.iter().position(|name| name == condition);
-            self.stanza_errors.at([defined.unwrap_or(CONDITIONS.len() - 1)]).inc();
+            self.stanza_errors.at([0, defined.unwrap_or(CONDITIONS.len() - 1)]).inc();
         }
     }
 

@@ -25,6 +25,12 @@ pub struct Record {
 }
 
 impl Record {
+    /// When it happened, as RFC 3339 in UTC with microseconds.
+    #[must_use]
+    pub fn time(&self) -> String {
+        timestamp::rfc3339(self.at)
+    }
+
     /// One line of JSON.
     #[must_use]
     pub fn json(&self) -> String {
@@ -224,8 +230,11 @@ impl Entry {
             Event::SipDropped(_) | Event::SipTransaction(_) | Event::SipUpstream(_) | Event::XmppLink(_) => {
                 return None;
             }
+            Event::SipUpstreamProbed(_) | Event::SipUpstreamChanged(_) => return None,
+            Event::SipConnection(_) | Event::TlsHandshake(_) => return None,
+            Event::SipForwarded(_) | Event::SipReport(_) => return None,
             Event::XmppDropped(_) | Event::RtpDropped(_) | Event::MixerReport(_) => return None,
-            Event::Directory(_) | Event::Lifecycle(_) => return None,
+            Event::Directory(_) | Event::HttpDropped(_) | Event::Lifecycle(_) => return None,
         };
         (!made.keys().is_empty()).then_some(made)
     }
@@ -294,6 +303,12 @@ impl Entry {
             leg: correlation.leg.map(|leg| leg.0),
             ssrc: correlation.ssrc,
         }
+    }
+
+    /// True where it names somebody (a SIP address, JID or number), however that is written.
+    #[must_use]
+    pub fn names(&self, who: &str) -> bool {
+        self.keys().contains(&(Key::Name, canonical(who)))
     }
 
     /// What this record can be found by, each once.

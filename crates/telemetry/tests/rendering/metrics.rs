@@ -1,10 +1,15 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use cusax_event::Event;
 use cusax_event::media::{Report, TickTimes};
-use cusax_event::sip::{Upstream, UpstreamResult};
+use cusax_event::service::{Directory, DirectoryState};
+use cusax_event::sip::{Connection, ConnectionResult, Forwarded, Leg, Report as SipReport};
+use cusax_event::sip::{
+    ProbeResult, Transport, Upstream, UpstreamChanged, UpstreamProbed, UpstreamResult, UpstreamState,
+};
 use cusax_event::xmpp::{Link, LinkState};
 use cusax_telemetry::Telemetry;
 use cusax_telemetry::metrics::FamilyKind;
@@ -76,18 +81,43 @@ fn final_responses_are_counted_by_code_or_as_others_of_their_class() {
 #[test]
 fn gauges_follow_the_last_state() {
     let telemetry = telemetry();
-    let link = |state| Event::XmppLink(Link { component: String::new(), state, detail: String::new(), retry_in: None });
+    let component = || "cusax.example.com".to_owned();
+    let link = |state| Event::XmppLink(Link { component: component(), state, detail: String::new(), retry_in: None });
+    let connected = r#"cusax_xmpp_connected{component="cusax.example.com"}"#;
     let upstream = |result| Event::SipUpstream(Upstream { upstream: "sip:127.0.0.1:5080".into(), result });
+    let probed = |result| {
+        let duration = Duration::from_millis(3);
+        Event::SipUpstreamProbed(UpstreamProbed { upstream: "sip:127.0.0.1:5080".into(), result, duration })
+    };
+    let changed = |state| Event::SipUpstreamChanged(UpstreamChanged { upstream: "sip:127.0.0.1:5080".into(), state });
     let up = r#"cusax_sip_upstream_up{upstream="sip:127.0.0.1:5080"}"#;
     for (event, gauge, value) in [
-        (link(LinkState::Connected), "cusax_xmpp_connected", 1.0),
-        (link(LinkState::Lost), "cusax_xmpp_connected", 0.0),
-        (upstream(UpstreamResult::Ok), up, 1.0),
-        (upstream(UpstreamResult::Timeout), up, 0.0),
+        (link(LinkState::Connected), connected, 1.0),
+        (link(LinkState::Lost), connected, 0.0),
+        (probed(ProbeResult::Ok), up, 1.0),
+        (upstream(UpstreamResult::Timeout), up, 1.0),
+        (changed(UpstreamState::Down), up, 0.0),
+        (probed(ProbeResult::Failed), up, 0.0),
+        (changed(UpstreamState::Up), up, 1.0),
+        (changed(UpstreamState::Draining), up, 0.0),
     ] {
         telemetry.emit(&event);
         assert_eq!(samples(&telemetry)[gauge], value, "{event:?}");
     }
+}
+
+#[test]
+fn what_is_not_about_accounts_leaves_their_number_as_it_was() {
+    let telemetry = telemetry();
+    let tell = |state, accounts| {
+        telemetry.emit(&Event::Directory(Directory { state, accounts, detail: String::new() }));
+        samples(&telemetry)["cusax_directory_accounts"]
+    };
+    assert_eq!(tell(DirectoryState::Loaded, Some(3)), 3.0);
+    assert_eq!(tell(DirectoryState::WriteFailed, None), 3.0);
+    assert_eq!(tell(DirectoryState::StateReadOnly, None), 3.0);
+    assert_eq!(tell(DirectoryState::ReadOnly, Some(4)), 4.0);
+    assert_eq!(samples(&telemetry)[r#"cusax_directory_snapshots_total{state="write_failed"}"#], 1.0);
 }
 
 #[test]
@@ -98,11 +128,66 @@ fn an_upstream_that_is_not_configured_makes_no_series() {
 }
 
 #[test]
+fn without_a_component_its_stream_has_no_series() {
+    let mut config = config(&Captured::default());
+    config.component = None;
+    let (telemetry, _guard) = Telemetry::new(config);
+    every_event().iter().for_each(|event| telemetry.emit(event));
+    assert!(!telemetry.metrics_text().contains("component="), "{}", telemetry.metrics_text());
+}
+
+#[test]
+fn open_connections_are_those_that_came_and_did_not_go() {
+    let telemetry = telemetry();
+    let remote = "192.0.2.7:5060".parse().unwrap();
+    let open = |leg, result| {
+        telemetry.emit(&Event::SipConnection(Connection { leg, transport: Transport::Tcp, result, remote }));
+        samples(&telemetry)[&format!(r#"cusax_sip_connections{{leg="{leg}",transport="tcp"}}"#)]
+    };
+    assert_eq!(open(Leg::Client, ConnectionResult::Accepted), 1.0);
+    assert_eq!(open(Leg::Client, ConnectionResult::Refused), 1.0);
+    assert_eq!(open(Leg::Upstream, ConnectionResult::Failed), 0.0);
+    assert_eq!(open(Leg::Upstream, ConnectionResult::Connected), 1.0);
+    assert_eq!(open(Leg::Client, ConnectionResult::Closed), 0.0);
+    let total = r#"cusax_sip_connections_total{leg="client",result="refused",transport="tcp"}"#;
+    assert_eq!(samples(&telemetry)[total], 1.0);
+    assert_eq!(open(Leg::Upstream, ConnectionResult::Closed), 0.0);
+}
+
+#[test]
+fn each_request_that_was_sent_on_has_its_delay() {
+    let telemetry = telemetry();
+    telemetry.emit(&Event::SipForwarded(Forwarded { requests: 3, delay: Duration::from_micros(80) }));
+    telemetry.emit(&Event::SipForwarded(Forwarded { requests: 1, delay: Duration::from_secs(1) }));
+    let samples = samples(&telemetry);
+    assert_eq!(samples[r#"cusax_sip_proxy_delay_seconds_bucket{le="0.00005"}"#], 0.0);
+    assert_eq!(samples[r#"cusax_sip_proxy_delay_seconds_bucket{le="0.0001"}"#], 3.0);
+    assert_eq!(samples[r#"cusax_sip_proxy_delay_seconds_bucket{le="0.5"}"#], 3.0);
+    assert_eq!(samples["cusax_sip_proxy_delay_seconds_count"], 4.0);
+}
+
+#[test]
+fn transactions_are_told_by_role_and_kind() {
+    let telemetry = telemetry();
+    telemetry.emit(&Event::SipReport(SipReport { transactions: [[1, 2], [3, 4]] }));
+    let samples = samples(&telemetry);
+    for (labels, value) in [
+        (r#"kind="invite",role="server""#, 1.0),
+        (r#"kind="non_invite",role="server""#, 2.0),
+        (r#"kind="invite",role="client""#, 3.0),
+        (r#"kind="non_invite",role="client""#, 4.0),
+    ] {
+        assert_eq!(samples[&format!("cusax_sip_transactions{{{labels}}}")], value, "{labels}");
+    }
+}
+
+#[test]
 fn what_is_true_now_is_summed_over_media_threads() {
     let telemetry = telemetry();
     let report = |thread, conferences, speaking| {
         let participants = [speaking, 0, 0, 0];
-        Event::MixerReport(Report { thread, conferences, participants, ..Report::default() })
+        let ports = [1, 31];
+        Event::MixerReport(Report { thread, conferences, participants, ports, ..Report::default() })
     };
     for event in [report(0, 2, 5), report(1, 1, 3), report(0, 1, 4)] {
         telemetry.emit(&event);
@@ -110,14 +195,17 @@ fn what_is_true_now_is_summed_over_media_threads() {
     let samples = samples(&telemetry);
     assert_eq!(samples["cusax_mixer_conferences"], 2.0);
     assert_eq!(samples[r#"cusax_mixer_participants{state="speaking"}"#], 7.0);
+    assert_eq!(samples[r#"cusax_mixer_ports{state="used"}"#], 2.0);
+    assert_eq!(samples[r#"cusax_mixer_ports{state="free"}"#], 62.0);
 }
 
 #[test]
 fn ticks_keep_their_distribution() {
     let telemetry = telemetry();
     let mut ticks = TickTimes::default();
-    ticks.record(std::time::Duration::from_millis(4), std::time::Duration::ZERO);
-    ticks.record(std::time::Duration::from_millis(60), std::time::Duration::from_millis(40));
+    // Late, and no overrun: how late is another histogram's business.
+    ticks.record(Duration::from_millis(4), Duration::from_millis(15));
+    ticks.record(Duration::from_millis(60), Duration::from_millis(40));
     telemetry.emit(&Event::MixerReport(Report { ticks, ..Report::default() }));
     let samples = samples(&telemetry);
     assert_eq!(samples[r#"cusax_mixer_tick_seconds_bucket{le="0.0025"}"#], 0.0);
@@ -127,6 +215,7 @@ fn ticks_keep_their_distribution() {
     assert_eq!(samples["cusax_mixer_tick_seconds_sum"], 0.064);
     assert_eq!(samples["cusax_mixer_tick_seconds_count"], 2.0);
     assert_eq!(samples["cusax_mixer_tick_overruns_total"], 1.0);
+    assert_eq!(samples[r#"cusax_mixer_tick_lag_seconds_bucket{le="0.015"}"#], 1.0);
 }
 
 #[test]
@@ -152,9 +241,11 @@ fn families_say_what_they_are_and_label_nobody() {
             let closed = [
                 "action",
                 "algorithm",
+                "aspect",
                 "class",
                 "code",
                 "codec",
+                "component",
                 "condition",
                 "dir",
                 "kind",
@@ -164,6 +255,9 @@ fn families_say_what_they_are_and_label_nobody() {
                 "outcome",
                 "reason",
                 "result",
+                "revision",
+                "role",
+                "side",
                 "stage",
                 "state",
                 "timer",

@@ -8,6 +8,7 @@ use cusax_event::media::{self, LegState, TickTimes};
 use cusax_event::moderation::{self, Action, ActionResult, Origin, ReconcileResult};
 use cusax_event::service::{self, DirectoryState, Stage};
 use cusax_event::sip::{self, Algorithm, AuthResult, Direction, Method, Transport};
+use cusax_event::tls;
 use cusax_event::xmpp::{self, LinkState, StanzaKind};
 use cusax_event::{Correlation, Event, Identity, LegId};
 use cusax_telemetry::{Config, Output};
@@ -43,6 +44,7 @@ impl Write for Captured {
 pub(crate) fn config(captured: &Captured) -> Config {
     Config {
         upstreams: vec!["sip:127.0.0.1:5080".to_owned()],
+        component: Some("cusax.example.com".to_owned()),
         output: Output::Writer(Box::new(captured.clone())),
         ..Config::new("edge-1", [7; 32], clock)
     }
@@ -135,6 +137,15 @@ pub(crate) fn every_event() -> Vec<Event> {
             upstream: "sip:127.0.0.1:5080".into(),
             result: sip::UpstreamResult::Timeout,
         }),
+        Event::SipUpstreamProbed(sip::UpstreamProbed {
+            upstream: "sip:127.0.0.1:5080".into(),
+            result: sip::ProbeResult::Failed,
+            duration: Duration::from_secs(2),
+        }),
+        Event::SipUpstreamChanged(sip::UpstreamChanged {
+            upstream: "sip:127.0.0.1:5080".into(),
+            state: sip::UpstreamState::Down,
+        }),
         Event::CallInfo(sip::CallInfo {
             action: sip::CallInfoAction::Stripped,
             reason: sip::CallInfoReason::Forged,
@@ -180,6 +191,22 @@ pub(crate) fn every_event() -> Vec<Event> {
             correlation: correlation(),
         }),
         Event::Conference(media::Conference { active: true, correlation: correlation() }),
+        Event::SipConnection(sip::Connection {
+            leg: sip::Leg::Client,
+            transport: Transport::Tcp,
+            result: sip::ConnectionResult::Accepted,
+            remote,
+        }),
+        Event::TlsHandshake(tls::Handshake {
+            aspect: tls::Aspect::Sip,
+            side: tls::Side::Server,
+            result: tls::HandshakeResult::Ok,
+            version: tls::Version::V1_3,
+            remote,
+            detail: "",
+        }),
+        Event::SipForwarded(sip::Forwarded { requests: 2, delay: Duration::from_micros(300) }),
+        Event::SipReport(sip::Report { transactions: [[1, 2], [0, 4]] }),
         Event::RtpDropped(media::Dropped { reason: media::DropReason::Stranger, packets: 5 }),
         Event::MixerReport(media::Report {
             thread: 0,
@@ -188,13 +215,18 @@ pub(crate) fn every_event() -> Vec<Event> {
             dropped: [0, 2, 0, 0, 0, 0, 0],
             participants: [1, 2, 0, 0],
             conferences: 1,
+            ports: [1, 31],
             ticks,
             ..media::Report::default()
         }),
         Event::Directory(service::Directory {
             state: DirectoryState::Stale,
-            accounts: 3,
+            accounts: Some(3),
             detail: "two rows for alice@example.com".to_owned(),
+        }),
+        Event::HttpDropped(service::HttpDropped {
+            reason: service::HttpDropReason::Overload,
+            detail: "192.0.2.7:40000: closed for a newer one".to_owned(),
         }),
         Event::Lifecycle(service::Lifecycle { stage: Stage::Started, detail: "udp:127.0.0.1:5060".to_owned() }),
     ]

@@ -170,3 +170,36 @@ fn a_full_table_refuses_with_503() {
     assert_eq!(status_of(&mut link, &request("INVITE", 1, &format!("{TO}{CONTACT}"))), 503);
     link.drain();
 }
+
+#[test]
+fn who_was_called_answers_a_challenge_within_the_call_too() {
+    let mut link = Link::new(6);
+    let (_, bob) = link.establish();
+    let login = Login { username: "bob".to_owned(), password: "secret".to_owned(), algorithm: None };
+    link.agents[BOB].set_login(bob, &login);
+    link.agents[BOB].send_within(bob, "INFO", &[], None, link.now).unwrap();
+    let asked = |link: &mut Link| {
+        link.until(|_, output| match output {
+            Output::Request { request, message, .. } => Some((*request, message.clone())),
+            _ => None,
+        })
+    };
+    let (request, _) = asked(&mut link);
+    let (realm, nonce) = ("r".to_owned(), "n".to_owned());
+    let challenge = Challenge { realm, nonce, algorithm: Algorithm::Md5, qop_auth: true, stale: false, opaque: None };
+    let lines = [("Proxy-Authenticate", challenge.to_string())];
+    link.agents[ALICE].answer(
+        request,
+        407,
+        &lines.each_ref().map(|(name, value)| (*name, value.as_str())),
+        None,
+        link.now,
+    );
+    let (request, message) = asked(&mut link);
+    let given = message.first(crate::name::Name::ProxyAuthorization).and_then(Credentials::parse).unwrap();
+    assert!(given.verify(&ha1(Algorithm::Md5, "bob", "r", "secret"), "INFO"));
+    link.agents[ALICE].answer(request, 200, &[], None, link.now);
+    link.until(|_, output| matches!(output, Output::Response { status: 200, .. }).then_some(()));
+    link.agents[BOB].hang_up(bob, &[], link.now);
+    link.drain();
+}

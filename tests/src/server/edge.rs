@@ -1,0 +1,145 @@
+//! cusax as nothing but a SIP edge: phones on one side over UDP and TCP, a SIP server on the other, no XMPP.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::{Cusax, DOMAIN, Settings};
+use crate::ports::Port;
+use crate::process::Process;
+use crate::scratch::Scratch;
+
+/// The transport between the edge and the SIP server behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hop {
+    /// Datagrams.
+    Udp,
+    /// Connections, opened by either side.
+    Tcp,
+}
+
+impl Hop {
+    /// The scheme of a listener's address.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+
+    /// What a SIP URI says of it.
+    const fn parameter(self) -> &'static str {
+        match self {
+            Self::Udp => "",
+            Self::Tcp => ";transport=tcp",
+        }
+    }
+}
+
+/// An installed edge, and its process while it runs.
+#[derive(Debug)]
+pub struct Edge {
+    cusax: Cusax,
+    process: Option<Process>,
+}
+
+impl Edge {
+    /// Installs one in front of `sip_server`, with these users and their passwords; it does not run yet.
+    ///
+    /// # Errors
+    /// When the binary has not been built, files cannot be written, or no port is free.
+    pub fn install(scratch: &Scratch, sip_server: SocketAddr, hop: Hop, users: &[(&str, &str)]) -> Result<Self> {
+        // Nothing listens at the XMPP server's addresses, and nothing below names them.
+        let settings = Settings::claim(sip_server, sip_server, sip_server)?;
+        let text = toml(&settings, hop);
+        let cusax = Cusax::install(scratch, settings)?;
+        fs::write(cusax.dir().join("cusax.toml"), text).context("cusax.toml could not be written")?;
+        for (user, password) in users {
+            cusax.add_account(user, password, &[])?;
+        }
+        Ok(Self { cusax, process: None })
+    }
+
+    /// Starts it, also again with the files of the last time; ready when `/readyz` says so.
+    ///
+    /// # Errors
+    /// When it does not become ready, with the end of its log.
+    pub async fn serve(&mut self) -> Result<()> {
+        self.process = None;
+        self.process = Some(self.cusax.serve().await?);
+        Ok(())
+    }
+
+    /// Takes its process from it, to end it in whatever way.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn take(&mut self) -> Result<Process> {
+        self.process.take().context("the edge does not run")
+    }
+
+    /// Where phones register, UDP and TCP.
+    #[must_use]
+    pub fn access(&self) -> SocketAddr {
+        self.cusax.settings().access.address()
+    }
+
+    /// Where the SIP server behind it sends to.
+    #[must_use]
+    pub fn core(&self) -> SocketAddr {
+        self.cusax.settings().core.address()
+    }
+
+    /// Its directory, with configuration and log.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.cusax.dir()
+    }
+
+    /// `/metrics` as it is now.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub async fn metrics(&self) -> Result<String> {
+        Ok(crate::http::get(self.cusax.settings().http.address(), "/metrics").await?.body)
+    }
+}
+
+fn toml(settings: &Settings, hop: Hop) -> String {
+    let Settings { access, core, http, sip_server, .. } = settings;
+    let address = Port::address;
+    let (access, core, http) = (address(access), address(core), address(http));
+    let (scheme, parameter) = (hop.as_str(), hop.parameter());
+    format!(
+        r#"[service]
+domain = "{DOMAIN}"
+node = "edge-1"
+
+[directory]
+url = "sqlite:cusax.db"
+state = "cusax-state.db"
+
+[[sip.listener]]
+address = "udp:{access}"
+zone = "access"
+[[sip.listener]]
+address = "tcp:{access}"
+zone = "access"
+[[sip.listener]]
+address = "{scheme}:{core}"
+zone = "core"
+[sip.core]
+targets = ["sip:{sip_server}{parameter}"]
+
+[http]
+listen = "{http}"
+
+[telemetry]
+log = "json"
+level = "debug"
+"#
+    )
+}

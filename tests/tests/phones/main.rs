@@ -1,0 +1,6 @@
+//! Phones through the edge and Kamailio: calls that outlive the edge, baresip and linphone.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it is wrong")]
+
+mod restart;
+mod stage;
