@@ -135,7 +135,7 @@ impl Process {
     ///
     /// # Errors
     /// When its exit status cannot be had.
-    pub fn kill(mut self) -> Result<ExitStatus> {
+    pub fn kill(&mut self) -> Result<ExitStatus> {
         self.group.end(Duration::ZERO);
         self.child.wait().context("its exit status is unknown")
     }

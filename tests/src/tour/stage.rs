@@ -153,6 +153,11 @@ impl Stage {
         Ok(())
     }
 
+    /// Takes the XMPP clients off, whose server has gone; each logs in anew at its next use.
+    pub fn forget_chats(&mut self) {
+        self.chats.clear();
+    }
+
     /// A user's phone, for somebody else to keep.
     ///
     /// # Errors
@@ -183,5 +188,15 @@ impl Stage {
     /// Fails where cusax does not answer.
     pub async fn metrics(&self) -> Result<String> {
         Ok(crate::http::get(self.cusax.settings().http.address(), "/metrics").await?.body)
+    }
+
+    /// The value of one series now.
+    ///
+    /// # Errors
+    /// Fails where cusax does not answer, or has no such series.
+    pub async fn metric(&self, series: &str) -> Result<u64> {
+        let metrics = self.metrics().await?;
+        let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok());
+        value.with_context(|| format!("no series {series}"))
     }
 }
