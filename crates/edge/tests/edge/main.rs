@@ -11,5 +11,6 @@ mod location;
 mod proof;
 mod registration;
 mod session;
+mod torture;
 mod upstream;
 mod world;
