@@ -97,6 +97,10 @@ impl Edge {
         if uri.scheme == Scheme::Other && !sos {
             return self.refuse(id, 416, "Unsupported URI Scheme", &[], now);
         }
+        if !uri.headers.is_empty() && !sos {
+            // RFC 3261 §19.1.1: a Request-URI has none, and a next hop could make headers of them.
+            return self.refuse(id, 400, "Headers in the Request-URI", &[], now);
+        }
         let origin = self.origin_of(&flow);
         let route = match route::preprocess(&self.config, &message, &flow) {
             Ok(route) => route,
@@ -242,7 +246,7 @@ impl Edge {
         let uri = message.request_uri()?;
         let user = uri.user.unwrap_or("");
         let number = user.split(';').next().unwrap_or("");
-        let plain = number == user && uri.params.is_empty();
+        let plain = number == user && uri.params.is_empty() && uri.headers.is_empty();
         let wanted = match uri.scheme {
             Scheme::Sip | Scheme::Sips => !(plain && (self.config.is_own_domain(uri.host) || self.config.is_us(&uri))),
             Scheme::Tel => !plain,

@@ -20,6 +20,11 @@ pub(crate) fn digits(text: &str) -> Option<&str> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then_some(text)
 }
 
+/// The number that Content-Length is; more digits than any message has bytes are none.
+pub(crate) fn length(text: &str) -> Option<usize> {
+    digits(text).filter(|digits| digits.len() <= 10)?.parse().ok()
+}
+
 /// Narrows a range to what is left without white space at its ends.
 pub(crate) fn trim(bytes: &[u8], mut range: Range<usize>) -> Range<usize> {
     while range.start < range.end && is_lws(bytes[range.start]) {

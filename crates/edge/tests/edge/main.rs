@@ -13,5 +13,6 @@ mod proof;
 mod registration;
 mod session;
 mod strict;
+mod torture;
 mod upstream;
 mod world;
