@@ -59,7 +59,7 @@ async fn serve(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode>
     raise_descriptors(&config, &telemetry);
     let resolver = Arc::new(Resolver::new(LOOKUP)?);
     let core = edge::CoreTargets::of(&config);
-    let edge = edge::config(&config, &stores, core.locate(&resolver).await?)?;
+    let edge = edge::config(&config, &stores, core.locate(&resolver).await?.0)?;
     let (component_link, component_end) = component::channel();
     let media = media::start(&config, &telemetry)?;
     let targets = config.sip.core.iter().flat_map(|core| &core.targets).map(ToString::to_string);

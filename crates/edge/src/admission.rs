@@ -5,7 +5,7 @@ use std::time::Instant;
 use cusax_event::sip::{Auth as AuthEvent, AuthResult};
 use cusax_event::{Event, Identity};
 use cusax_sip::proxy::ContextId;
-use cusax_sip::{Flow, Method, Name};
+use cusax_sip::{Method, Name};
 
 use crate::account::{Account, AccountKey};
 use crate::auth::{self, Auth, Checked};
@@ -29,7 +29,7 @@ impl Edge {
         match request.origin {
             Origin::Access if self.challenges(request) => {
                 let exempt = !self.owes_credentials(request);
-                match (Auth::claimed(message, domain), self.proved(&request.flow)) {
+                match (Auth::claimed(message, domain), self.proved(request)) {
                     (Some(key), _) => Ok(Some(key)),
                     (None, Some(id)) => Ok(Some(AccountKey::Id(id))),
                     (None, None) if exempt => Ok(None),
@@ -50,13 +50,13 @@ impl Edge {
     }
 
     /// The account that proved itself on a stream connection.
-    fn proved(&self, flow: &Flow) -> Option<i64> {
-        flow.connection.and_then(|connection| self.connections.get(&connection)?.account)
+    fn proved(&self, request: &Request) -> Option<i64> {
+        request.own_connection().and_then(|connection| self.connections.get(&connection)?.account)
     }
 
     /// Remembers who proved himself on a stream connection; a datagram's source proves nobody.
-    fn prove(&mut self, flow: &Flow, account: Option<&Account>) {
-        if let Some(proved) = flow.connection.and_then(|connection| self.connections.get_mut(&connection)) {
+    fn prove(&mut self, request: &Request, account: Option<&Account>) {
+        if let Some(proved) = request.own_connection().and_then(|connection| self.connections.get_mut(&connection)) {
             proved.account = account.map(|account| account.id);
         }
     }
@@ -86,7 +86,7 @@ impl Edge {
                         self.auth.check(&self.config, &request.message, request.flow.remote, caller.as_ref(), unix);
                     match checked {
                         Checked::Verified => {
-                            self.prove(&request.flow, caller.as_ref());
+                            self.prove(&request, caller.as_ref());
                             request.verified = true;
                             request.correlation.account = caller.as_ref().map(|account| account.id);
                             request.caller = caller;

@@ -31,7 +31,7 @@ impl Edge {
     pub fn domains_at(&self, flow: &Flow) -> Vec<String> {
         let target =
             |target: &&crate::config::CoreTarget| target.address == flow.remote && target.transport == flow.transport;
-        let Some(target) = self.config.core.iter().find(target) else {
+        let Some(target) = self.config.core_places().find(target) else {
             return self.peer_by_address(flow).map(|peer| peer.identities.clone()).unwrap_or_default();
         };
         let identities = &self.config.core_identities;
@@ -50,7 +50,7 @@ impl Edge {
             Zone::Core => {
                 // A stream's source port is a new one each time.
                 let stream = flow.transport != Transport::Udp;
-                let mut targets = self.config.core.iter().map(|core| core.address);
+                let mut targets = self.config.core_places().map(|core| core.address);
                 targets.any(|at| at == flow.remote || (stream && at.ip() == flow.remote.ip()))
                     || self.proves(flow, &self.config.core_identities)
             }

@@ -176,8 +176,10 @@ impl Edge {
 
     /// Takes the core targets as they are found now; what is known of those that stay is kept.
     pub fn handle_core(&mut self, core: Vec<config::CoreTarget>, now: Instant) {
-        self.config.core = core;
-        self.upstreams.follow(&self.config, now);
+        self.config.follow(core);
+        for event in self.upstreams.follow(&self.config, now) {
+            self.tell(event);
+        }
         self.run_inside(now);
     }
 
@@ -265,8 +267,8 @@ impl Edge {
             match told {
                 Told::Transmit(transmit) => self.outputs.push_back(Output::Transmit(transmit)),
                 Told::Event(event) => self.tell(event),
-                Told::Dead(flow) => {
-                    self.proxy.handle_unreachable(&flow, now);
+                Told::Dead(remote) => {
+                    self.proxy.handle_dead(remote, now);
                     self.drain(now);
                 }
             }

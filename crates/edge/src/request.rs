@@ -10,7 +10,7 @@ use cusax_numbering::Classification;
 use cusax_sip::proxy::{ContextId, Hop};
 use cusax_sip::validate::request_defect;
 use cusax_sip::value::quote;
-use cusax_sip::{Compose, Edit, Flow, Message, Method, Name, Scheme, Transport};
+use cusax_sip::{Compose, ConnectionId, Edit, Flow, Message, Method, Name, Scheme, Transport};
 
 use crate::account::{Account, AccountKey};
 use crate::config::{Action, FOCUS, Zone};
@@ -61,6 +61,12 @@ impl Request {
         self.route.returning.filter(|_| !self.message.to_tag().is_empty())
     }
 
+    /// The stream connection of a user agent that is its only user: behind a gateway or a proxy, whose Via is below, many
+    /// share one.
+    pub(crate) fn own_connection(&self) -> Option<ConnectionId> {
+        self.flow.connection.filter(|_| self.message.values(Name::Via).nth(1).is_none())
+    }
+
     pub(crate) fn is_emergency(&self) -> bool {
         // Only a call is one: anything else to such a number is as good as its credentials.
         self.number.class == Some(NumberClass::Emergency) && self.is_initial_invite()
@@ -97,7 +103,8 @@ impl Edge {
             Err(_) if sos && origin == Origin::Access => Route::default(),
             Err(NoRoute { status, reason }) => return self.refuse(id, status, reason, &[], now),
         };
-        if origin == Origin::Access && !message.to_tag().is_empty() && !route.dialog {
+        let within = !message.to_tag().is_empty() || matches!(message.method(), Method::Bye | Method::Prack);
+        if origin == Origin::Access && within && !route.dialog {
             // Every dialog of a user agent was made through us: one that does not know our route is none.
             return self.refuse(id, 481, "Call/Transaction Does Not Exist", &[], now);
         }

@@ -33,6 +33,8 @@ pub(crate) struct Route {
     pub(crate) returning: Option<i64>,
     /// True where one of them is of this very dialog: without it, a To tag is an empty claim.
     pub(crate) dialog: bool,
+    /// The core server that the dialog belongs to.
+    pub(crate) core: Option<SocketAddr>,
     /// True where the dialog is an emergency call's, on this very flow.
     pub(crate) emergency: bool,
     /// The next entry, of somebody else.
@@ -102,6 +104,7 @@ pub(crate) fn preprocess(config: &Config, message: &Message, flow: &Flow) -> Res
         })?;
         let of_dialog = token.place != Place::Path;
         route.dialog |= of_dialog && within;
+        route.core = token.core.filter(|_| of_dialog && within).or(route.core);
         if token.flow != *flow {
             route.token = Some(token);
         } else if of_dialog && within {
@@ -213,7 +216,8 @@ impl Config {
         let contact = (!message.to_tag().is_empty())
             .then(|| message.request_uri().and_then(|uri| self.core_named(&uri)))
             .flatten();
-        match named.or(contact) {
+        let recorded = route.core.and_then(|core| self.core_target(core));
+        match named.or(recorded).or(contact) {
             Some(target) => self.to(Zone::Core, target.transport, target.address),
             None => first.map(Target::core).ok_or(no_route(503, "No SIP server is configured behind this edge")),
         }
@@ -268,18 +272,18 @@ impl Config {
         Some(format!("<sip:{user}{}{transport};lr>", listener.sent_by))
     }
 
-    /// The Record-Route line for one side of us in a message of this Call-ID, with the account that is there; none for the
-    /// user agents inside.
+    /// The Record-Route line for one side of us in a message of this Call-ID, with the account that is there and the core server
+    /// on the other side; none for the user agents inside.
     pub(crate) fn record_route(
         &self,
         flow: &Flow,
-        account: Option<i64>,
+        (account, core): (Option<i64>, Option<SocketAddr>),
         place: Place,
         call_id: &str,
     ) -> Option<String> {
         let token = match self.listener(flow.listener)?.zone {
             Zone::Core => None,
-            Zone::Access | Zone::Peer => Some(self.seal(&Token { flow: *flow, account, place }, call_id)?),
+            Zone::Access | Zone::Peer => Some(self.seal(&Token { flow: *flow, account, core, place }, call_id)?),
         };
         self.own_uri(flow, token.as_deref())
     }

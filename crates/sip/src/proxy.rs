@@ -85,6 +85,29 @@ impl Proxy {
         self.drain(now);
     }
 
+    /// Takes word that a server does not answer any more: what waits on it for a first answer is tried at its next
+    /// alternate. What has none goes on waiting, for the server may only be slow.
+    pub fn handle_dead(&mut self, remote: std::net::SocketAddr, now: Instant) {
+        let waits = |context: &Context| {
+            let waits = |branch: &Branch| branch.flow.remote == remote && branch.state == BranchState::Calling;
+            let another = context.alternates.iter().any(|hop| hop.flow.remote != remote);
+            let open = context.answered.is_none() && !context.cancelled && another;
+            open.then(|| context.branches.iter().position(|branch| waits(branch) && !branch.superseded)).flatten()
+        };
+        let found: Vec<(ContextId, usize)> = self
+            .contexts
+            .iter()
+            .filter_map(|(slot, context)| {
+                let id = ContextId { slot: u32::try_from(slot).ok()?, generation: context.generation };
+                Some((id, waits(context)?))
+            })
+            .collect();
+        for (id, index) in found {
+            self.supersede(id, index, now);
+            self.drain(now);
+        }
+    }
+
     /// Runs timers that are due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.layer.handle_timeout(now);
@@ -281,7 +304,8 @@ impl Proxy {
         }
         if let Some(context) = self.context_mut(id) {
             let state = BranchState::Calling;
-            context.branches.push(Branch { client, flow, state, minor, breadth, cancel_wanted: false, deadline });
+            let (cancel_wanted, superseded) = (false, false);
+            context.branches.push(Branch { client, flow, state, minor, breadth, cancel_wanted, superseded, deadline });
         }
         self.layer.start(client, outgoing(hop, &branch, (!minor).then_some(breadth)), now);
         true
@@ -411,7 +435,8 @@ fn outgoing(hop: Hop, branch: &str, breadth: Option<u32>) -> Bytes {
         edit.set(Name::MaxBreadth, &breadth.to_string());
     }
     let transport = via_name(hop.flow.transport);
-    edit.push_above(Name::Via, &format!("SIP/2.0/{transport} {};rport;branch={branch}", hop.sent_by));
+    // Above all else: ICMP quotes no more than the first 500 bytes, and the branch is what proves it.
+    edit.push_top(Name::Via, &format!("SIP/2.0/{transport} {};rport;branch={branch}", hop.sent_by));
     sealed(edit, &hop.flow)
 }
 

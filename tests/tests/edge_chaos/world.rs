@@ -75,6 +75,7 @@ fn config() -> Config {
         listeners: vec![listener(ACCESS, Zone::Access), listener(CORE_SIDE, Zone::Core)],
         core: CORES.iter().map(core).collect(),
         core_identities: Vec::new(),
+        retired: Vec::new(),
         peers: Vec::new(),
         federation: false,
         challenge: true,

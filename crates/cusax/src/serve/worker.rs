@@ -398,11 +398,13 @@ impl Core {
         }
         let Some((_, socket, batch)) = self.sockets.iter_mut().find(|(id, _, _)| *id == flow.listener) else { return };
         if batch.push(flow.remote, &bytes).is_err() {
-            socket.send_batch(batch);
-            batch.clear();
-            if batch.push(flow.remote, &bytes).is_err() {
+            let failed = send(socket, batch);
+            let pushed = batch.push(flow.remote, &bytes).is_ok();
+            self.bounce(flow.listener, failed, now);
+            if !pushed {
+                // Of this message only: its server may be well.
                 self.edge.handle_dropped(DropReason::TooLarge, &flow, "message larger than a datagram");
-                self.edge.handle_unreachable(&flow, now);
+                self.edge.handle_bounced(&flow, &bytes, now);
             }
         }
     }
@@ -410,25 +412,35 @@ impl Core {
     /// Sends what has gathered; what the kernel does not take is lost, as datagrams may be. True where something was found
     /// to reach nobody.
     fn flush(&mut self, now: Instant) -> bool {
-        let (mut lost, mut bounced) = (Vec::new(), Vec::new());
+        let mut all = Vec::new();
         for (id, socket, batch) in &mut self.sockets {
-            let flow = |remote: SocketAddr| Flow { listener: *id, transport: Transport::Udp, remote, connection: None };
-            if !batch.is_empty() {
-                socket.send_batch(batch);
-                lost.extend(batch.failures().iter().map(|failure| flow(failure.to)));
-                batch.clear();
-            }
+            let mut bounced = if batch.is_empty() { Vec::new() } else { send(socket, batch) };
             while let Some(unreachable) = socket.take_unreachable() {
-                bounced.push((flow(unreachable.to), unreachable.quoted));
+                bounced.push((unreachable.to, unreachable.quoted));
+            }
+            if !bounced.is_empty() {
+                all.push((*id, bounced));
             }
         }
-        let any = !lost.is_empty() || !bounced.is_empty();
-        for flow in lost {
-            self.edge.handle_unreachable(&flow, now);
-        }
-        for (flow, quoted) in bounced {
-            self.edge.handle_bounced(&flow, &quoted, now);
+        let any = !all.is_empty();
+        for (listener, bounced) in all {
+            self.bounce(listener, bounced, now);
         }
         any
     }
+
+    fn bounce(&mut self, listener: ListenerId, bounced: Vec<(SocketAddr, Vec<u8>)>, now: Instant) {
+        for (remote, quoted) in bounced {
+            let flow = Flow { listener, transport: Transport::Udp, remote, connection: None };
+            self.edge.handle_bounced(&flow, &quoted, now);
+        }
+    }
+}
+
+/// Sends a batch; returns what the kernel refused: where to, and how it begins.
+fn send(socket: &AsyncSocket, batch: &mut SendBatch) -> Vec<(SocketAddr, Vec<u8>)> {
+    socket.send_batch(batch);
+    let failed = batch.failures().iter().map(|failure| (failure.to, failure.head.clone())).collect();
+    batch.clear();
+    failed
 }

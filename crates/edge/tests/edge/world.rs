@@ -96,6 +96,7 @@ pub(crate) fn config() -> Config {
             transport: Transport::Udp,
         }],
         core_identities: Vec::new(),
+        retired: Vec::new(),
         peers: vec![
             Peer { sources: vec![("192.0.2.128".parse().unwrap(), 28)], identities: Vec::new(), trusted: false },
             Peer { sources: vec![("192.0.2.160".parse().unwrap(), 28)], identities: Vec::new(), trusted: true },

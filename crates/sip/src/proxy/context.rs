@@ -57,6 +57,9 @@ pub(super) struct Branch {
     pub(super) breadth: u32,
     /// A CANCEL is owed as soon as a provisional response allows it (§9.1).
     pub(super) cancel_wanted: bool,
+    /// Another server was asked instead: a late provisional response is answered with CANCEL, a late 2xx goes up, and
+    /// nobody waits for it.
+    pub(super) superseded: bool,
     /// Timer C, or the end of waiting for a cancelled branch.
     pub(super) deadline: Option<Instant>,
 }
@@ -97,6 +100,6 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn has_open_branches(&self) -> bool {
-        self.branches.iter().any(|branch| !branch.minor && branch.is_open())
+        self.branches.iter().any(|branch| !branch.minor && !branch.superseded && branch.is_open())
     }
 }

@@ -185,7 +185,7 @@ impl Connections {
             StreamEvent::Closed { connection, reason } => {
                 core.edge.handle_closed(ConnectionId(connection.get()));
                 let Some(flow) = self.flow(connection.get()) else { return };
-                let established = self.forget(connection.get()).is_some_and(|open| open.established);
+                let (established, last) = self.forget(connection.get());
                 let result = if established { ConnectionResult::Closed } else { ConnectionResult::Failed };
                 self.tell(&core.telemetry, &flow, result);
                 match reason {
@@ -210,7 +210,10 @@ impl Connections {
                     | CloseReason::Idle => {}
                 }
                 // Whatever ended it: who waits for an answer on it waits in vain.
-                core.edge.handle_unreachable(&Flow { connection: None, ..flow }, now);
+                if last {
+                    // Where another took its place, what was sent to that place since waits on the new one.
+                    core.edge.handle_unreachable(&Flow { connection: None, ..flow }, now);
+                }
                 core.edge.handle_unreachable(&flow, now);
             }
             StreamEvent::Refused { listener, peer, reason } => {
@@ -313,13 +316,15 @@ impl Connections {
         self.open.insert(connection, open);
     }
 
-    fn forget(&mut self, connection: u64) -> Option<Open> {
-        let open = self.open.remove(&connection)?;
+    /// Whether it was ever there, and whether it was the one that reached its place.
+    fn forget(&mut self, connection: u64) -> (bool, bool) {
+        let Some(open) = self.open.remove(&connection) else { return (false, false) };
         let place = (open.listener, open.remote, open.domains.clone());
-        if self.reached.get(&place) == Some(&connection) {
+        let last = self.reached.get(&place) == Some(&connection);
+        if last {
             self.reached.remove(&place);
         }
-        Some(open)
+        (open.established, last)
     }
 }
 
