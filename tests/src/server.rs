@@ -4,6 +4,7 @@ mod cusax;
 mod edge;
 mod kamailio;
 mod prosody;
+pub mod scenario;
 mod sipp;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ pub use cusax::{Cusax, Settings};
 pub use edge::{Edge, Hop};
 pub use kamailio::Kamailio;
 pub use prosody::Prosody;
+pub use scenario::{Player, Scenario};
 pub use sipp::Gateway;
 
 /// How long a server may take to start; a machine that compiles beside it is slow.

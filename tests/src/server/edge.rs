@@ -47,14 +47,21 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// Installs one in front of `sip_server`, with these users and their passwords; it does not run yet.
+    /// Installs one in front of `sip_server`, with these users and their passwords and `more` TOML (whole tables) at the end of its
+    /// configuration; it does not run yet.
     ///
     /// # Errors
     /// When the binary has not been built, files cannot be written, or no port is free.
-    pub fn install(scratch: &Scratch, sip_server: SocketAddr, hop: Hop, users: &[(&str, &str)]) -> Result<Self> {
+    pub fn install(
+        scratch: &Scratch,
+        sip_server: SocketAddr,
+        hop: Hop,
+        users: &[(&str, &str)],
+        more: &str,
+    ) -> Result<Self> {
         // Nothing listens at the XMPP server's addresses, and nothing below names them.
         let settings = Settings::claim(sip_server, sip_server, sip_server)?;
-        let text = toml(&settings, hop);
+        let text = toml(&settings, hop) + more;
         let cusax = Cusax::install(scratch, settings)?;
         fs::write(cusax.dir().join("cusax.toml"), text).context("cusax.toml could not be written")?;
         for (user, password) in users {

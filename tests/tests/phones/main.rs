@@ -3,4 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it is wrong")]
 
 mod restart;
+mod scenarios;
 mod stage;
+mod wire;

@@ -1,0 +1,110 @@
+//! A user agent that is nothing but a UDP socket and a script: it sends what it is told, as often as it is told.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use cusax_tests::server::DOMAIN;
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The socket and where it sends to.
+pub(crate) struct Wire {
+    user: String,
+    socket: UdpSocket,
+    address: SocketAddr,
+    remote: SocketAddr,
+}
+
+/// A message as it came.
+pub(crate) struct Text {
+    pub(crate) text: String,
+    pub(crate) from: SocketAddr,
+}
+
+impl Text {
+    /// The values of a header, in order.
+    pub(crate) fn header<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let head = self.text.split("\r\n\r\n").next().unwrap_or_default();
+        head.split("\r\n").filter_map(move |line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    /// One value of a header.
+    pub(crate) fn one<'a>(&'a self, name: &'a str) -> &'a str {
+        self.header(name).next().unwrap_or_else(|| panic!("no {name} in {}", self.text))
+    }
+
+    /// A response to it, with these lines besides; each ends with CRLF. A To without a tag gets one.
+    pub(crate) fn answer(&self, status: &str, lines: &str) -> String {
+        let mut response = format!("SIP/2.0 {status}\r\n");
+        for name in ["Via", "Record-Route", "From", "To", "Call-ID", "CSeq"] {
+            for value in self.header(name) {
+                let tag = if name == "To" && !value.contains(";tag=") { ";tag=wire" } else { "" };
+                response.push_str(&format!("{name}: {value}{tag}\r\n"));
+            }
+        }
+        response + lines + "Content-Length: 0\r\n\r\n"
+    }
+
+    /// `200 OK` to it.
+    pub(crate) fn ok(&self) -> String {
+        self.answer("200 OK", "")
+    }
+}
+
+impl Wire {
+    /// One on a port that the system gives.
+    pub(crate) async fn new(user: &str, remote: SocketAddr) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        Self { user: user.to_owned(), socket, address, remote }
+    }
+
+    /// The INVITE of a call whose Call-ID this is.
+    pub(crate) fn invite(&self, target: &str, call: &str) -> String {
+        let Self { user, address, .. } = self;
+        let contact = format!("Contact: <sip:{user}@{address}>\r\n");
+        self.request("INVITE", target, 1, &format!("<{target}>"), call, &contact)
+    }
+
+    /// A request within the dialog that this response to our INVITE made.
+    pub(crate) fn within(&self, answer: &Text, method: &str, cseq: u32) -> String {
+        let target = answer.one("Contact").split(['<', '>']).nth(1).unwrap();
+        let mut routes: Vec<_> = answer.header("Record-Route").collect();
+        routes.reverse();
+        let routes: String = routes.iter().map(|route| format!("Route: {route}\r\n")).collect();
+        self.request(method, target, cseq, answer.one("To"), answer.one("Call-ID"), &routes)
+    }
+
+    fn request(&self, method: &str, uri: &str, cseq: u32, to: &str, call: &str, lines: &str) -> String {
+        let Self { user, address, .. } = self;
+        format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {address};rport;branch=z9hG4bK-{call}-{method}-{cseq}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:{user}@{DOMAIN}>;tag=wire\r\nTo: {to}\r\nCall-ID: {call}\r\n\
+             CSeq: {cseq} {method}\r\n{lines}Content-Length: 0\r\n\r\n"
+        )
+    }
+
+    /// Sends a message so many times at once.
+    pub(crate) async fn send(&self, message: &str, times: usize) {
+        for _ in 0..times {
+            self.socket.send_to(message.as_bytes(), self.remote).await.unwrap();
+        }
+    }
+
+    /// The next message that begins so and whose CSeq is of this method; others are passed over.
+    pub(crate) async fn receive(&mut self, start: &str, method: &str) -> Text {
+        let next = async {
+            let mut buffer = [0; 65_535];
+            loop {
+                let (length, from) = self.socket.recv_from(&mut buffer).await.unwrap();
+                let text = Text { text: String::from_utf8_lossy(&buffer[..length]).into_owned(), from };
+                if text.text.starts_with(start) && text.one("CSeq").ends_with(method) {
+                    return text;
+                }
+            }
+        };
+        timeout(PATIENCE, next).await.unwrap_or_else(|_| panic!("{start:?} for {method} did not come"))
+    }
+}
