@@ -6,11 +6,11 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use memchr::{memchr, memchr3_iter};
+use memchr::memchr;
 
 use crate::method::{Method, method_of};
 use crate::name::Name;
-use crate::value::{digits, is_lws, is_token, length, split, trim};
+use crate::value::{digits, has_stray_control, is_lws, is_token, length, split, trim};
 use crate::{Address, Uri, Via};
 
 /// Most header lines that a message may have.
@@ -458,36 +458,6 @@ fn field(data: &[u8], line: Range<usize>) -> Result<Field, Defect> {
 }
 
 const STRAY_CONTROL: Defect = Defect { status: 400, reason: "Control character in a header" };
-
-/// True for NUL and for CR or LF that are no CRLF: where one parser ends a line and another does not, a header can be
-/// hidden from the first. Behind a backslash in quotes NUL is a character (RFC 4475 §3.1.1.2).
-fn has_stray_control(line: &[u8]) -> bool {
-    let mut nul = false;
-    let stray = memchr3_iter(0, b'\r', b'\n', line).any(|at| match line[at] {
-        b'\r' => line.get(at + 1) != Some(&b'\n'),
-        b'\n' => at == 0 || line[at - 1] != b'\r',
-        _ => {
-            nul = true;
-            false
-        }
-    });
-    stray || (nul && has_bare_nul(line))
-}
-
-/// True for a NUL that is no quoted-pair (RFC 3261 §25.1).
-fn has_bare_nul(line: &[u8]) -> bool {
-    let (mut quoted, mut escaped) = (false, false);
-    line.iter().any(|byte| {
-        let bare = *byte == 0 && !escaped;
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            _ => {}
-        }
-        bare
-    })
-}
 
 fn content_length(message: &Message) -> Result<Option<usize>, Defect> {
     let mut found = None;

@@ -1,5 +1,7 @@
 //! How a stream brings messages: in any pieces, and the same messages come out.
 
+use bytes::Bytes;
+use cusax_sip::Message;
 use cusax_sip::framing::{Frame, frame};
 
 use super::{files, message};
@@ -91,5 +93,17 @@ fn messages_that_come_at_once_are_told_apart() {
     for size in [stream.len(), 4_096, 1_460, 61, 1] {
         let pieces: Vec<&[u8]> = stream.chunks(size).collect();
         assert_eq!(read(&pieces), (messages.clone(), End::Clean), "in pieces of {size}");
+    }
+}
+
+#[test]
+fn framer_and_scanner_read_the_same_length() {
+    for (name, bytes) in all() {
+        for framed in read(&[&bytes]).0 {
+            let length = framed.len();
+            // What is refused has no length that anybody acts on.
+            let scanned = Message::parse(Bytes::from(framed)).ok().filter(|message| message.defect().is_none());
+            assert!(scanned.is_none_or(|message| message.bytes().len() == length), "{name}");
+        }
     }
 }
