@@ -14,24 +14,23 @@ struct Seen {
     callee: Vec<Played>,
 }
 
-/// Plays the two roles, each by its own name.
-async fn play(stage: &Stage, roles: [&str; 2], caller: Player<'_>, callee: Player<'_>) -> Seen {
-    let called =
-        Scenario::start(&stage.scratch, &format!("{}-callee", roles[1]), callee).unwrap().waits().await.unwrap();
+/// Plays the two roles of a scenario.
+async fn play(stage: &Stage, name: &str, caller: Player<'_>, callee: Player<'_>) -> Seen {
+    let called = Scenario::start(&stage.scratch, &format!("{name}-callee"), callee).unwrap().waits().await.unwrap();
     let caller = Player { target: callee.user, ..caller };
-    let calling = Scenario::start(&stage.scratch, &format!("{}-caller", roles[0]), caller).unwrap();
+    let calling = Scenario::start(&stage.scratch, &format!("{name}-caller"), caller).unwrap();
     Seen { caller: calling.played().await.unwrap(), callee: called.played().await.unwrap() }
 }
 
 /// Brings everything up and lets alice call bob.
-async fn once(roles: [&str; 2]) -> Option<Seen> {
-    if !available(roles[0], &[CUSAX, KAMAILIO, SIPP]) {
+async fn once(name: &str) -> Option<Seen> {
+    if !available(name, &[CUSAX, KAMAILIO, SIPP]) {
         return None;
     }
     let stage = Stage::raise_without_challenge().await;
     let (mut first, mut second) = (Port::free().unwrap(), Port::free().unwrap());
     let (alice, bob) = (stage.sipp("alice", &mut first).await, stage.sipp("bob", &mut second).await);
-    Some(play(&stage, roles, alice, bob).await)
+    Some(play(&stage, name, alice, bob).await)
 }
 
 fn headers(message: &Played, name: &str) -> Vec<String> {
@@ -52,7 +51,7 @@ async fn provisional_responses_are_reliable_and_offers_change_by_update_both_way
     let (mut first, mut second) = (Port::free().unwrap(), Port::free().unwrap());
     let (alice, bob) = (stage.sipp("alice", &mut first).await, stage.sipp("bob", &mut second).await);
     for (caller, callee) in [(alice, bob), (bob, alice)] {
-        let seen = play(&stage, ["reliable"; 2], caller, callee).await;
+        let seen = play(&stage, "reliable", caller, callee).await;
         let racks: Vec<_> = received(&seen.callee, "PRACK ").flat_map(|message| headers(message, "RAck")).collect();
         assert_eq!(racks, ["1 1 INVITE", "2 1 INVITE"]);
         for status in ["SIP/2.0 183", "SIP/2.0 180"] {
@@ -99,34 +98,48 @@ async fn two_phones_play_early_media_in_dialogs_of_their_own_and_one_answers() {
 
 #[tokio::test]
 async fn a_caller_who_hangs_up_while_it_rings_gets_487() {
-    let Some(seen) = once(["cancelled"; 2]).await else { return };
+    let Some(seen) = once("cancelled").await else { return };
     assert_eq!(count(&seen.callee, "CANCEL"), 1);
     assert!(received(&seen.caller, "SIP/2.0 487").next().is_some());
 }
 
 #[tokio::test]
 async fn a_cancel_before_any_response_waits_for_one_and_cancels_then() {
-    let Some(seen) = once(["hasty", "cancelled"]).await else { return };
-    assert_eq!(count(&seen.callee, "CANCEL"), 1);
-    let place = |start: &str| seen.callee.iter().position(|message| message.text.starts_with(start)).unwrap();
+    if !available("hasty", &[CUSAX, KAMAILIO, SIPP]) {
+        return;
+    }
+    let stage = Stage::raise_without_challenge().await;
+    let mut port = Port::free().unwrap();
+    let bob = stage.sipp("bob", &mut port).await;
+    let callee = Scenario::start(&stage.scratch, "cancelled-callee", bob).unwrap().waits().await.unwrap();
+    // Not SIPp: where a response comes between two messages that it is to send, it gives up.
+    let mut alice = Wire::new("alice", stage.edge.access()).await;
+    let invite = alice.invite("sip:bob@example.com", "hasty");
+    alice.send(&invite, 1).await;
+    alice.send(&Wire::like(&invite, "CANCEL"), 1).await;
+    alice.receive("SIP/2.0 487", "INVITE").await;
+    alice.send(&Wire::like(&invite, "ACK"), 1).await;
+    let seen = callee.played().await.unwrap();
+    assert_eq!(count(&seen, "CANCEL"), 1);
+    let place = |start: &str| seen.iter().position(|message| message.text.starts_with(start)).unwrap();
     assert!(place("INVITE ") < place("CANCEL "));
 }
 
 #[tokio::test]
 async fn a_cancel_that_crosses_the_answer_leaves_a_call() {
-    let Some(seen) = once(["crossed"; 2]).await else { return };
+    let Some(seen) = once("crossed").await else { return };
     assert_eq!((count(&seen.callee, "CANCEL"), count(&seen.callee, "BYE")), (1, 1));
 }
 
 #[tokio::test]
 async fn a_cancel_after_the_answer_reaches_nobody() {
-    let Some(seen) = once(["late"; 2]).await else { return };
+    let Some(seen) = once("late").await else { return };
     assert_eq!((count(&seen.callee, "CANCEL"), count(&seen.callee, "BYE")), (0, 1));
 }
 
 #[tokio::test]
 async fn refusals_come_back_as_they_are() {
-    let Some(seen) = once(["refused"; 2]).await else { return };
+    let Some(seen) = once("refused").await else { return };
     for (status, name, value) in [
         ("302 Moved", "Contact", "<sip:carol@biloxi.example>;q=0.5, <tel:+15550100>"),
         ("404 Nobody \"here\"", "Reason", "Q.850;cause=1;text=\"Unallocated\""),
@@ -167,7 +180,7 @@ async fn what_is_sent_five_times_arrives_once() {
 
 #[tokio::test]
 async fn what_no_standard_has_passes_unharmed() {
-    let Some(seen) = once(["odd"; 2]).await else { return };
+    let Some(seen) = once("odd").await else { return };
     let request = received(&seen.callee, "FROBNICATE ").next().unwrap();
     for line in [
         "X-Odd: \"quoted, comma\" ; semi;colon=<angle>\r\n",

@@ -76,6 +76,14 @@ impl Wire {
         self.request(method, target, cseq, answer.one("To"), answer.one("Call-ID"), &routes)
     }
 
+    /// What ends a transaction of the INVITE before an answer, or after its refusal: a request that is alike but for its method
+    /// (RFC 3261 §9.1, §17.1.1.3).
+    pub(crate) fn like(invite: &str, method: &str) -> String {
+        let lines = invite.split_inclusive("\r\n").filter(|line| !line.starts_with("Contact: "));
+        let text: String = lines.collect();
+        text.replacen("INVITE ", &format!("{method} "), 1).replacen("CSeq: 1 INVITE", &format!("CSeq: 1 {method}"), 1)
+    }
+
     fn request(&self, method: &str, uri: &str, cseq: u32, to: &str, call: &str, lines: &str) -> String {
         let Self { user, address, .. } = self;
         format!(
