@@ -2,6 +2,7 @@
 
 packages_to_build=(build-essential)
 packages_to_run=(kamailio prosody lua-sec lua-dbi-sqlite3 sip-tester)
+packages_to_test=(baresip-core linphone-cli)
 
 # need_packages PACKAGE…: installs those that are missing, as root; otherwise says the one command and ends.
 need_packages() {

@@ -1,5 +1,6 @@
 //! Real servers as children, with the files of `deploy/`.
 
+mod baresip;
 mod cusax;
 mod edge;
 mod kamailio;
@@ -10,6 +11,7 @@ mod sipp;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use baresip::Baresip;
 pub use cusax::{Cusax, Settings};
 pub use edge::{Edge, Hop};
 pub use kamailio::Kamailio;

@@ -16,7 +16,8 @@ struct Seen {
 
 /// Plays the two roles, each by its own name.
 async fn play(stage: &Stage, roles: [&str; 2], caller: Player<'_>, callee: Player<'_>) -> Seen {
-    let called = Scenario::start(&stage.scratch, &format!("{}-callee", roles[1]), callee).unwrap().waits().await.unwrap();
+    let called =
+        Scenario::start(&stage.scratch, &format!("{}-callee", roles[1]), callee).unwrap().waits().await.unwrap();
     let caller = Player { target: callee.user, ..caller };
     let calling = Scenario::start(&stage.scratch, &format!("{}-caller", roles[0]), caller).unwrap();
     Seen { caller: calling.played().await.unwrap(), callee: called.played().await.unwrap() }
