@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it is wrong")]
 
 mod baresip;
+mod linphone;
 mod restart;
 mod scenarios;
 mod stage;
