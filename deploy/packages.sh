@@ -1,40 +1,67 @@
-# The Debian packages of the try-out and the tests; sourced by deploy/try and tests/run.
+#!/usr/bin/env bash
+# The Debian packages of the try-out and the tests. deploy/try and tests/run source it; as a program, run by root, it installs
+# those that it is told, without their servers being started now or at the next boot.
 
 packages_to_build=(build-essential)
 packages_to_run=(kamailio prosody lua-sec lua-dbi-sqlite3 sip-tester)
-packages_to_test=(baresip-core linphone-cli)
+# promtool, what speaks TLS to Prosody, and phones.
+packages_to_test=(prometheus openssl baresip-core linphone-cli)
 
 # need_packages PACKAGE…: installs those that are missing, as root; otherwise says the one command and ends.
 need_packages() {
-	local missing=() package
-	for package in "$@"; do
-		dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
-	done
+	local missing
+	mapfile -t missing < <(missing_packages "$@")
 	if [ ${#missing[@]} -eq 0 ]; then
 		echo "all there: $*"
 		return
 	fi
 	if [ "$(id -u)" -ne 0 ]; then
+		local this
+		this=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/packages.sh
 		echo "These Debian packages are missing: ${missing[*]}" >&2
-		echo "Install them, and run this again:" >&2
-		echo "    sudo apt-get install --no-install-recommends ${missing[*]}" >&2
+		echo "Install them with this command, which starts no server of theirs, and run this again:" >&2
+		echo "    sudo $(printf %q "$this") ${missing[*]}" >&2
 		exit 1
 	fi
-	echo "installing with apt-get: ${missing[*]}"
 	install_packages "${missing[@]}" || {
-		echo "apt-get failed (see above); the packages are: ${missing[*]}" >&2
+		echo "They could not be installed (see above): ${missing[*]}" >&2
 		exit 1
 	}
 }
 
-# In a shell of its own, whose end takes the policy away: the packages must not start servers, which the tests do themselves.
+# missing_packages PACKAGE…: those that are not installed, one a line.
+missing_packages() {
+	local package
+	for package in "$@"; do
+		dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || echo "$package"
+	done
+}
+
+# In a shell of its own, whose end takes the policy away. Ports of this machine are not ours to take: the tests start servers
+# themselves, on free ones. A package that is there already is left as its owner has it.
 install_packages() (
-	policy=/usr/sbin/policy-rc.d
+	mapfile -t missing < <(missing_packages "$@")
+	[ ${#missing[@]} -gt 0 ] || exit 0
+	echo "installing with apt-get: ${missing[*]}"
+	policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
 	if [ ! -e "$policy" ]; then
 		trap 'rm -f "$policy"' EXIT
-		printf '#!/bin/sh\nexit 101\n' >"$policy"
-		chmod 755 "$policy"
+		printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy" || exit
 	fi
-	apt-get update -qq &&
-		DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends "$@"
+	apt-get update -qq || exit
+	DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends "${missing[@]}" || exit
+	command -v systemctl >/dev/null || exit 0
+	dpkg-query --listfiles "${missing[@]}" | sed -n 's|.*/systemd/system/\([^/]*[^@]\.service\)$|\1|p' | sort -u |
+		while read -r unit; do
+			if systemctl disable --quiet "$unit"; then echo "not enabled: $unit"; fi
+		done
 )
+
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+	set -euo pipefail
+	if [ $# -eq 0 ]; then
+		echo "Usage: deploy/packages.sh PACKAGE…   (as root; for example: ${packages_to_run[*]})" >&2
+		exit 2
+	fi
+	install_packages "$@"
+fi

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use cusax_event::LegId;
-use cusax_mixer::{AddLeg, Command, ConferenceId, Config, Mixer, PortId, Signalling, TICK, Transmits, Trust};
+use cusax_mixer::{AddLeg, Command, ConferenceId, Config, Mixer, PortId, Seat, Signalling, TICK, Transmits, Trust};
 use cusax_rtp::packet::Header;
 use cusax_rtp::sdp::{Direction, LocalMedia, Session, Stream, answer, offer};
 use cusax_rtp::{Codec, g711};
@@ -90,7 +90,7 @@ impl Rooms {
                 Command::AddLeg(AddLeg {
                     leg: LegId(leg.into()),
                     conference: ConferenceId(u64::from(leg / size)),
-                    port: PortId(0),
+                    seat: Seat { port: PortId(0), turn: 0 },
                     signalling: Signalling { source: PHONES, trust: Trust::Access },
                     stream: stream(leg),
                     muted: false,

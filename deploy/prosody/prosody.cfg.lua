@@ -36,8 +36,9 @@ modules_enabled = {
 }
 modules_disabled = { tryout and "s2s" or nil }
 
-interfaces = { tryout and "127.0.0.1" or "*" }
+interfaces = { tryout and "127.0.0.1" or ENV_CUSAX_XMPP_ADDRESS or "*" }
 c2s_ports = { tonumber(ENV_CUSAX_XMPP_CLIENT_PORT or 5222) }
+s2s_ports = { tonumber(ENV_CUSAX_XMPP_SERVER_PORT or 5269) }
 c2s_require_encryption = not tryout
 s2s_secure_auth = true
 

@@ -37,6 +37,8 @@ pub const SIPP: Program = Program { name: "sipp", source: Source::Debian("sip-te
 pub const BARESIP: Program = Program { name: "baresip", source: Source::Debian("baresip-core") };
 /// SIP phone.
 pub const LINPHONE: Program = Program { name: "linphone-daemon", source: Source::Debian("linphone-cli") };
+/// TLS on the command line.
+pub const OPENSSL: Program = Program { name: "openssl", source: Source::Debian("openssl") };
 /// What all this is about.
 pub const CUSAX: Program = Program { name: "cusax", source: Source::Workspace("CUSAX_BIN") };
 

@@ -8,7 +8,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 /// Where the search begins; `ip_local_port_range` begins at 32768.
 const FIRST: u16 = 10_000;
@@ -48,9 +48,7 @@ impl Port {
     fn claim(number: u16) -> Option<Self> {
         let name = UnixAddr::from_abstract_name(format!("cusax-port-{number}")).ok()?;
         let claim = UnixDatagram::bind_addr(&name).ok()?;
-        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
-        Some(Self { number, bound: Some((udp, tcp)), _claim: claim })
+        Some(Self { number, bound: Some(bind(number).ok()?), _claim: claim })
     }
 
     /// Its number.
@@ -65,11 +63,30 @@ impl Port {
         (Ipv4Addr::LOCALHOST, self.number).into()
     }
 
-    /// Lets go of its sockets, for a server that is about to bind it; the claim stays until drop.
+    /// Lets go of its sockets for a server that is about to bind it, having looked that nobody else does.
+    ///
+    /// # Errors
+    /// When another program has it by now: one that was [released](Self::release) before, or whose server has ended.
+    pub fn hand_over(&mut self) -> Result<SocketAddr> {
+        if self.bound.is_none() {
+            self.bound = Some(bind(self.number)?);
+        }
+        Ok(self.release())
+    }
+
+    /// Lets go of its sockets; the claim stays until drop.
     pub fn release(&mut self) -> SocketAddr {
         self.bound = None;
         self.address()
     }
+}
+
+fn bind(number: u16) -> Result<(UdpSocket, TcpListener)> {
+    let address = (Ipv4Addr::LOCALHOST, number);
+    let taken = |transport| format!("port {transport}:{}:{number} is taken by another program", address.0);
+    let udp = UdpSocket::bind(address).with_context(|| taken("udp"))?;
+    let tcp = TcpListener::bind(address).with_context(|| taken("tcp"))?;
+    Ok((udp, tcp))
 }
 
 /// Where to look next: programs begin in different places, and a program does not soon come back to a port that it has used.
@@ -93,6 +110,20 @@ mod tests {
         let number = port.release().port();
         let _server = UdpSocket::bind(port.address()).unwrap();
         assert!(Port::claim(number).is_none());
+    }
+
+    #[test]
+    fn is_not_handed_over_while_another_program_has_it() {
+        let mut port = Port::free().unwrap();
+        let server = UdpSocket::bind(port.release()).unwrap();
+        let error = port.hand_over().unwrap_err();
+        let taken = format!("port udp:127.0.0.1:{} is taken by another program", port.number());
+        assert!(error.to_string().contains(&taken), "{error}");
+        drop(server);
+        let server = TcpListener::bind(port.address()).unwrap();
+        assert!(port.hand_over().unwrap_err().to_string().starts_with("port tcp:"));
+        drop(server);
+        assert_eq!(port.hand_over().unwrap(), port.address());
     }
 
     #[test]

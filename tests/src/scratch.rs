@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-/// A temporary directory, removed on drop unless its test is failing or `CUSAX_KEEP` is set.
+use crate::process::{guard, registry};
+
+/// A temporary directory, removed on drop unless its test is failing or `CUSAX_KEEP` is set; also when this program is told to stop.
 #[derive(Debug)]
 pub struct Scratch {
     dir: Option<TempDir>,
@@ -19,10 +21,9 @@ impl Scratch {
     /// # Errors
     /// When the directory for temporary files cannot be written.
     pub fn new(label: &str) -> Result<Self> {
-        let dir = tempfile::Builder::new()
-            .prefix(&format!("cusax-{label}-"))
-            .tempdir()
-            .context("no temporary directory could be made")?;
+        guard();
+        let make = || tempfile::Builder::new().prefix(&format!("cusax-{label}-")).tempdir();
+        let dir = registry::directory(make).context("no temporary directory could be made")?;
         Ok(Self { path: dir.path().to_owned(), dir: Some(dir) })
     }
 
@@ -64,11 +65,13 @@ impl Scratch {
 impl Drop for Scratch {
     #[expect(clippy::print_stderr, reason = "whoever runs the test must learn where its logs are")]
     fn drop(&mut self) {
-        if (std::thread::panicking() || std::env::var_os("CUSAX_KEEP").is_some())
+        if (std::thread::panicking() || registry::keeps_directories())
             && let Some(dir) = self.dir.take()
         {
             eprintln!("kept: {}", dir.keep().display());
         }
+        drop(self.dir.take());
+        registry::released(&self.path);
     }
 }
 

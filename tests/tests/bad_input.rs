@@ -5,6 +5,7 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Duration;
 
 use cusax_load::phone::within;
@@ -249,8 +250,13 @@ async fn a_read_only_directory_still_opens_doors_and_refuses_changes_clearly() {
         std::os::unix::fs::chown(cusax.dir(), Some(nobody), Some(nobody)).unwrap();
         std::os::unix::fs::chown(cusax.secret_file(), Some(nobody), Some(nobody)).unwrap();
     }
+    // Where it was built, somebody else may not be able to read it.
+    let program = scratch.path().join("program");
+    std::fs::copy(CUSAX.find().unwrap(), &program).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     let command = |arguments: &[&str]| {
-        let mut command = cusax.command(arguments);
+        let mut command = Command::new(&program);
+        command.args(arguments).args(["--config", "cusax.toml"]).current_dir(cusax.dir());
         if root {
             command.uid(nobody).gid(nobody);
         }
@@ -266,7 +272,7 @@ async fn a_read_only_directory_still_opens_doors_and_refuses_changes_clearly() {
     let http = cusax.settings().http.address();
     let process = async {
         let dir = cusax.dir().to_owned();
-        cusax.release();
+        cusax.hand_over().unwrap();
         let mut process = Process::start("cusax", serve, dir).unwrap();
         process.ready(Ready::Http(http, "/livez"), Duration::from_secs(30)).await.unwrap();
         process

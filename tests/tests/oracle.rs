@@ -102,8 +102,12 @@ fn plain() -> impl Strategy<Value = String> {
         })
 }
 
+fn cases() -> u32 {
+    if std::env::var_os("CUSAX_LONG").is_some() { 200_000 } else { 2_000 }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn what_rsip_is_made_for_both_read_alike(text in plain()) {

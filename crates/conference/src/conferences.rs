@@ -2,7 +2,9 @@
 
 mod arrival;
 mod call;
+mod ghost;
 mod inquiry;
+mod probe;
 mod room;
 mod voice;
 
@@ -26,11 +28,13 @@ use crate::leg::Leg;
 use crate::media::Media;
 use crate::mirror;
 use crate::output::{Account, Output, Query};
-use crate::restrictions::Restrictions;
+use crate::restrictions::{Added, Restrictions};
 use crate::seed::Seed;
 use crate::timetable::Timetable;
+use crate::turns::Turns;
 use crate::{Restricted, Restriction};
 use arrival::Arrival;
+use ghost::Ghosts;
 use inquiry::Inquiries;
 
 /// What lives now.
@@ -70,6 +74,8 @@ pub struct Conferences {
     unconfirmed: Unconfirmed,
     inquiries: Inquiries,
     timetable: Timetable,
+    turns: Turns,
+    ghosts: Ghosts,
     seed: Seed,
     last_id: u64,
     /// True while the component stream is up.
@@ -116,6 +122,8 @@ impl Conferences {
             unconfirmed: Unconfirmed::default(),
             inquiries: Inquiries::default(),
             timetable: Timetable::default(),
+            turns: Turns::default(),
+            ghosts: Ghosts::default(),
             seed: Seed(seed[2]),
             last_id: 0,
             connected: false,
@@ -141,20 +149,17 @@ impl Conferences {
 
     /// Takes a stanza from the component stream, whose last byte was received at `received`.
     pub fn handle_stanza(&mut self, element: &Element, received: Instant, now: Instant) {
-        let Some(from) = stanza::from(element) else { return };
+        let Some(from) = stanza::from(element) else {
+            return self.drop_stanza(xmpp::DropReason::Malformed, "the sender is no JID");
+        };
         if self.inquiry_answered(element, &from, now) {
             return self.settle(now);
         }
         let Some(id) = self.rooms.get(&from.bare()).copied() else {
-            // A room that was left says goodbye.
-            if element.attr("type") != Some("unavailable") {
-                let detail = String::from("not from a room with a conference");
-                self.tell(Event::XmppDropped(xmpp::Dropped { reason: xmpp::DropReason::Unhandled, detail }));
-            }
-            return;
+            return self.haunted(element, &from);
         };
         if let Some(conference) = self.conferences.get_mut(&id) {
-            conference.mirror.handle_stanza(element, &from, received);
+            conference.mirror.handle_stanza(element, received);
         }
         self.follow(id, received, now);
         self.settle(now);
@@ -167,23 +172,62 @@ impl Conferences {
             self.kept = Kept::Until(now + LINGER);
         }
         if !up {
+            self.ghosts.clear();
             self.inquiries_lost(now);
         }
-        for id in self.rooms.values().copied().collect::<Vec<_>>() {
-            if let Some(conference) = self.conferences.get_mut(&id) {
-                conference.mirror.handle_link(up, &mut self.seed, now);
-            }
-            self.follow(id, now, now);
+        let all: Vec<ConferenceId> = self.rooms.values().copied().collect();
+        self.turns.begin(all.iter().copied().filter(|_| up));
+        if up {
+            self.take_turns(now);
+        } else {
+            all.into_iter().for_each(|id| self.link_is(id, false, now));
         }
         self.settle(now);
     }
 
+    /// Enters rooms again whose turn it is.
+    fn take_turns(&mut self, now: Instant) {
+        while let Some(id) = self.turns.next() {
+            if self.conferences.contains_key(&id) {
+                self.link_is(id, true, now);
+            } else {
+                self.turns.done(id);
+            }
+        }
+    }
+
+    fn link_is(&mut self, id: ConferenceId, up: bool, now: Instant) {
+        if let Some(conference) = self.conferences.get_mut(&id) {
+            conference.mirror.handle_link(up, &mut self.seed, now);
+        }
+        self.follow(id, now, now);
+    }
+
     /// Takes what the mixer tells.
-    pub fn handle_mixer_event(&mut self, event: MixerEvent) {
+    pub fn handle_mixer_event(&mut self, event: MixerEvent, now: Instant) {
         match event {
             MixerEvent::MuteApplied { leg, cause, at, muted: _ } => self.confirmed(leg, cause, at),
-            MixerEvent::LegLatched { leg, source } => self.media.latched(leg, source),
+            MixerEvent::LegLatched { leg, seat, source } => self.media.latched(leg, seat, source),
+            MixerEvent::LegSilent { leg } => self.probe(leg, now),
         }
+        self.settle(now);
+    }
+
+    /// The service stops: everybody is told by a BYE, and the focus leaves its rooms. Mutes are kept for those who call again.
+    pub fn handle_stop(&mut self, now: Instant) {
+        let legs: Vec<LegId> = self.legs.keys().copied().collect();
+        for leg in legs {
+            self.hang_up(leg, 503, "The service stops", now);
+        }
+        for conference in self.conferences.values_mut() {
+            conference.mirror.leave();
+            for output in conference.mirror.drain(now) {
+                if let mirror::Output::Send(stanza) = output {
+                    self.outputs.push_back(Output::Stanza(stanza));
+                }
+            }
+        }
+        self.settle(now);
     }
 
     /// Runs timers that are due.
@@ -202,7 +246,8 @@ impl Conferences {
         for id in self.timetable.due(now) {
             let Some(conference) = self.conferences.get_mut(&id) else { continue };
             if conference.linger.is_some_and(|due| due <= now) {
-                self.close(id, "nobody is in the call");
+                self.close(id, "nobody is in the call", now);
+                self.end_turn(id, now);
                 continue;
             }
             if conference.mirror.poll_timeout().is_some_and(|due| due <= now) {
@@ -255,13 +300,16 @@ impl Conferences {
                 ua::Output::Ended { call, reason, .. } => self.ended(call, reason, now),
                 ua::Output::Request { request, call, message, .. } => self.asked(request, call, &message, now),
                 ua::Output::Dropped { reason, flow, detail } => self.drop_sip(reason, &flow, detail),
-                // The focus calls nobody and asks nothing but BYE.
+                ua::Output::Response { request, call: Some(call), status, .. } => {
+                    self.probed(request, call, status, now);
+                }
+                // The focus calls nobody and asks nothing but BYE and, within calls, OPTIONS.
                 ua::Output::Progress { .. }
                 | ua::Output::Answered { .. }
                 | ua::Output::Failed { .. }
                 | ua::Output::Agreed { .. }
                 | ua::Output::Refused { .. }
-                | ua::Output::Response { .. } => {}
+                | ua::Output::Response { call: None, .. } => {}
             }
         }
     }
@@ -269,7 +317,7 @@ impl Conferences {
     /// Moves on what a conference's mirror put out.
     fn follow(&mut self, id: ConferenceId, received: Instant, now: Instant) {
         while let Some(conference) = self.conferences.get_mut(&id) {
-            let outputs = conference.mirror.drain();
+            let outputs = conference.mirror.drain(now);
             if outputs.is_empty() {
                 break;
             }
@@ -282,6 +330,15 @@ impl Conferences {
             }
         }
         self.rearm(id, now);
+        self.end_turn(id, now);
+    }
+
+    /// Lets the next room have its turn where this one is read, or gone.
+    fn end_turn(&mut self, id: ConferenceId, now: Instant) {
+        let entering = self.conferences.get(&id).is_some_and(|conference| conference.mirror.is_entering());
+        if !entering && self.turns.done(id) {
+            self.take_turns(now);
+        }
     }
 
     /// Notes when a conference is due: its room's timers, and its end where nobody is in it.
@@ -290,7 +347,7 @@ impl Conferences {
         if !conference.is_empty() {
             conference.linger = None;
         } else if conference.stage == Stage::Over {
-            return self.close(id, "the room was destroyed");
+            return self.close(id, "the room was destroyed", now);
         } else {
             conference.linger.get_or_insert(now + LINGER);
         }
@@ -299,7 +356,7 @@ impl Conferences {
     }
 
     /// Ends a conference that nobody is in: its mutes end, and the focus leaves the room.
-    fn close(&mut self, id: ConferenceId, detail: &'static str) {
+    fn close(&mut self, id: ConferenceId, detail: &'static str, now: Instant) {
         let Some(mut conference) = self.conferences.remove(&id) else { return };
         self.timetable.set(id, None);
         let room = conference.room().clone();
@@ -307,7 +364,7 @@ impl Conferences {
             self.rooms.remove(&room);
         }
         conference.mirror.leave();
-        for output in conference.mirror.drain() {
+        for output in conference.mirror.drain(now) {
             if let mirror::Output::Send(stanza) = output {
                 self.outputs.push_back(Output::Stanza(stanza));
             }
@@ -332,14 +389,18 @@ impl Conferences {
         }
     }
 
-    /// Adds a restriction to our own copy, and has it kept; false where it was there.
+    /// Adds a restriction to our own copy, and has it kept; false where nothing was added.
     fn restrict(&mut self, room: &BareJid, jid: &BareJid, restriction: Restriction) -> bool {
         let added = self.restrictions.add(room, jid, restriction);
-        if added {
-            let (room, jid) = (room.clone(), jid.clone());
-            self.outputs.push_back(Output::Restrict(Restricted { room, jid, restriction }));
+        match added {
+            Added::New => {
+                let (room, jid) = (room.clone(), jid.clone());
+                self.outputs.push_back(Output::Restrict(Restricted { room, jid, restriction }));
+            }
+            Added::Known => {}
+            Added::Full => self.drop_stanza(xmpp::DropReason::TooLarge, "more bans and mutes than are kept of a room"),
         }
-        added
+        added == Added::New
     }
 
     /// Takes a restriction off our own copy; false where it was not there.
@@ -366,6 +427,10 @@ impl Conferences {
 
     fn tell(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
+    }
+
+    fn drop_stanza(&mut self, reason: xmpp::DropReason, detail: &str) {
+        self.tell(Event::XmppDropped(xmpp::Dropped { reason, detail: detail.to_owned() }));
     }
 
     fn drop_sip(&mut self, reason: DropReason, flow: &Flow, detail: &'static str) {

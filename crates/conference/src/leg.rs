@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use cusax_event::{LegId, SessionId};
-use cusax_mixer::{ConferenceId, PortId, Signalling};
+use cusax_mixer::{ConferenceId, Seat, Signalling};
 use cusax_rtp::Codec;
 use cusax_rtp::sdp::Session;
-use cusax_sip::ua::CallHandle;
+use cusax_sip::ua::{CallHandle, SentHandle};
 use cusax_xmpp::BareJid;
 
 use crate::decision::Decision;
@@ -45,7 +45,7 @@ pub(crate) struct Leg {
     /// The other side's half of the Session-ID.
     pub(crate) remote_session: Option<SessionId>,
     pub(crate) ssrc: u32,
-    pub(crate) port: PortId,
+    pub(crate) seat: Seat,
     pub(crate) signalling: Signalling,
     pub(crate) ours: Description,
     /// What the other side described last.
@@ -53,6 +53,12 @@ pub(crate) struct Leg {
     pub(crate) codec: Option<Codec>,
     pub(crate) stage: Stage,
     pub(crate) muted: bool,
+    /// True where he is muted only because he was never in a room that gives newcomers no voice.
+    pub(crate) by_default: bool,
+    /// The request that asks whether there is still anybody.
+    pub(crate) probe: Option<SentHandle>,
+    /// By which status it is known that there is nobody.
+    pub(crate) gone: Option<u16>,
     /// Why we ended it, told when its BYE is sent.
     pub(crate) ended_by: Option<Decision>,
 }

@@ -15,12 +15,14 @@ mod decision;
 mod leg;
 mod media;
 mod mirror;
+mod orders;
 mod output;
 mod policy;
 mod refusal;
 mod restrictions;
 mod seed;
 mod timetable;
+mod turns;
 
 pub use conferences::{Conferences, Counts};
 pub use config::{Config, Create, Domain, Media, Restricted, Restriction};

@@ -1,9 +1,10 @@
 //! What a leg agrees on by offer and answer, and the mixer's port that it gets (RFC 3264).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Instant;
 
 use cusax_event::LegId;
-use cusax_mixer::{NoPort, PortId, Ports, Signalling};
+use cusax_mixer::{NoPort, PortId, Ports, Seat, Signalling};
 use cusax_rtp::Codec;
 use cusax_rtp::sdp::{self, Direction, LocalMedia, Session, Stream};
 use cusax_sip::ua::Body;
@@ -38,7 +39,7 @@ pub(crate) struct Media {
 /// What was agreed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Agreed {
-    pub(crate) port: PortId,
+    pub(crate) seat: Seat,
     pub(crate) stream: Stream,
 }
 
@@ -58,38 +59,40 @@ impl Media {
         ours: &mut Description,
         offer: &Session,
         signalling: Signalling,
+        now: Instant,
     ) -> Result<(Agreed, Body), Refusal> {
         // The port depends on the address that they describe, which reading the offer tells.
         let described = sdp::answer(offer, &self.local(ours, PortId(9))).map_err(Refusal::Media)?.stream.remote;
-        let port = self.ports.take(leg, described, signalling).map_err(Refusal::Port)?;
-        let answer = sdp::answer(offer, &self.local(ours, port)).map_err(Refusal::Media)?;
+        let seat = self.ports.take(leg, described, signalling, now).map_err(Refusal::Port)?;
+        let answer = sdp::answer(offer, &self.local(ours, seat.port)).map_err(Refusal::Media)?;
         let body = self.version(
             ours,
             answer.body,
             |local| sdp::answer(offer, local).map_or_else(|_| Vec::new(), |again| again.body),
-            port,
+            seat.port,
         );
-        Ok((Agreed { port, stream: answer.stream }, Body::sdp(body)))
+        Ok((Agreed { seat, stream: answer.stream }, Body::sdp(body)))
     }
 
-    /// Offers what we speak; `theirs` is what the other side said last, and `port` what the leg has.
+    /// Offers what we speak; `theirs` is what the other side said last, and `seat` what the leg has.
     pub(crate) fn offer(
         &mut self,
         leg: LegId,
         ours: &mut Description,
         theirs: Option<&Session>,
-        port: Option<PortId>,
+        seat: Option<Seat>,
         signalling: Signalling,
-    ) -> Result<(PortId, Body), Refusal> {
-        let port = match port {
-            Some(port) => port,
-            None => self.ports.take(leg, self.nowhere(), signalling).map_err(Refusal::Port)?,
+        now: Instant,
+    ) -> Result<(Seat, Body), Refusal> {
+        let seat = match seat {
+            Some(seat) => seat,
+            None => self.ports.take(leg, self.nowhere(), signalling, now).map_err(Refusal::Port)?,
         };
         let write =
             |local: &LocalMedia<'_>| theirs.map_or_else(|| sdp::offer(local), |theirs| sdp::reoffer(theirs, local));
-        let first = write(&self.local(ours, port));
-        let body = self.version(ours, first, write, port);
-        Ok((port, Body::sdp(body)))
+        let first = write(&self.local(ours, seat.port));
+        let body = self.version(ours, first, write, seat.port);
+        Ok((seat, Body::sdp(body)))
     }
 
     /// Reads the answer to our offer on a port. The address that it describes must be free there.
@@ -100,14 +103,20 @@ impl Media {
         port: PortId,
         answer: &Session,
         signalling: Signalling,
+        now: Instant,
     ) -> Result<Agreed, Refusal> {
         let stream = sdp::read_answer(&self.local(ours, port), answer).map_err(Refusal::Media)?;
-        let fitting = self.ports.take(leg, stream.remote, signalling).map_err(Refusal::Port)?;
-        if fitting == port { Ok(Agreed { port, stream }) } else { Err(Refusal::Port(NoPort::Ambiguous)) }
+        let seat = self.ports.take(leg, stream.remote, signalling, now).map_err(Refusal::Port)?;
+        if seat.port == port { Ok(Agreed { seat, stream }) } else { Err(Refusal::Port(NoPort::Ambiguous)) }
     }
 
-    pub(crate) fn latched(&mut self, leg: LegId, source: SocketAddr) {
-        self.ports.latched(leg, source);
+    pub(crate) fn latched(&mut self, leg: LegId, seat: Seat, source: SocketAddr) {
+        self.ports.latched(leg, seat, source);
+    }
+
+    /// A leg that the mixer must not wait for any more.
+    pub(crate) fn poll_displaced(&mut self) -> Option<LegId> {
+        self.ports.poll_displaced()
     }
 
     pub(crate) fn release(&mut self, leg: LegId) {

@@ -3,14 +3,16 @@
 //! A [`Room`] view that ended (the room vanished with its server) cannot be entered again, but what it knew last is
 //! what callers are judged by until a new view is ready.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use cusax_event::moderation::ReconcileResult;
 use cusax_xmpp::muc::{
     self, Affiliation, Limits, Link, Moderation, Occupant, Role, Room, RoomConfig, RoomEvent, Standing,
 };
 use cusax_xmpp::{BareJid, Element, Jid};
 
+use crate::orders::{Order, Orders};
 use crate::seed::Seed;
 
 /// What the mirror tells: what the room tells, and what only comparing with before shows.
@@ -20,10 +22,10 @@ pub(crate) struct Change {
     pub(crate) event: RoomEvent,
     /// True where it was found by comparing after we could not look, rather than told as it happened.
     pub(crate) found: bool,
+    /// True where the link was lost in between.
+    pub(crate) blind: bool,
     /// True where it is what we asked for.
     pub(crate) own: bool,
-    /// True where an occupant has this role because he left and came back unseen.
-    pub(crate) returned: bool,
 }
 
 /// What the mirror wants.
@@ -53,17 +55,14 @@ pub(crate) struct Mirror {
     retry: Option<Instant>,
     /// True from a lost link until room and call were compared.
     blind: bool,
-    /// Roles that we asked for, by nick.
-    asked: BTreeMap<String, Role>,
-    /// Sessions of the occupant that the stanza at hand is about, before it.
-    before: Option<Vec<Jid>>,
+    orders: Orders,
 }
 
 impl Mirror {
     /// Begins to enter the room.
     pub(crate) fn new(names: Names, seed: &mut Seed, now: Instant) -> Self {
-        let room = view(&names, seed, now);
-        Self { names, room, ready: false, last: None, retry: None, blind: false, asked: BTreeMap::new(), before: None }
+        let room = view(&names, CALLERS_WAIT, seed, now);
+        Self { names, room, ready: false, last: None, retry: None, blind: false, orders: Orders::default() }
     }
 
     /// What the room last was; `None` where it never was.
@@ -84,10 +83,18 @@ impl Mirror {
         self.known().map_or(nobody, |room| room.standing(jid))
     }
 
+    /// What somebody is to the room himself, whatever his domain is.
+    pub(crate) fn own_affiliation(&self, jid: &BareJid) -> Affiliation {
+        self.known().map_or(Affiliation::None, |room| room.own_affiliation(jid))
+    }
+
     /// The occupants of a user.
     pub(crate) fn occupants_of(&self, jid: &BareJid) -> Vec<Occupant> {
-        let all = self.known().into_iter().flat_map(Room::occupants);
-        all.filter(|occupant| occupant.bare().as_ref() == Some(jid)).cloned().collect()
+        self.known().into_iter().flat_map(|room| room.occupants_of(jid)).cloned().collect()
+    }
+
+    pub(crate) fn occupant(&self, nick: &str) -> Option<&Occupant> {
+        self.known().and_then(|room| room.occupant(nick))
     }
 
     /// The people in the room or among `callers`, without `but`.
@@ -106,24 +113,43 @@ impl Mirror {
         people.len() + hidden
     }
 
-    /// Asks the room for an occupant's role.
-    pub(crate) fn set_role(&mut self, nick: &str, role: Role, reason: &str) {
-        if self.ready && self.room.is_live() {
-            self.asked.insert(nick.to_owned(), role);
-            self.room.set_role(nick, role, Some(reason));
-        }
+    /// What somebody's most restricted occupant is, once the room has done what we asked of it.
+    pub(crate) fn role(&self, jid: &BareJid) -> Option<Role> {
+        let his = self.known().into_iter().flat_map(|room| room.occupants_of(jid));
+        his.map(|occupant| self.orders.outcome(occupant)).min()
+    }
+
+    /// Asks the room for an occupant's role, until he has it.
+    pub(crate) fn set_role(&mut self, nick: &str, role: Role, reason: &'static str, now: Instant) {
+        self.orders.role(nick, role, reason, now);
+        self.send_orders(now);
     }
 
     /// Asks the room for a ban.
-    pub(crate) fn ban(&mut self, jid: &BareJid, reason: &str) {
-        if self.ready && self.room.is_live() {
-            self.room.set_affiliation(jid, Affiliation::Outcast, Some(reason));
+    pub(crate) fn ban(&mut self, jid: &BareJid, reason: &'static str, now: Instant) {
+        self.orders.ban(jid, reason, now);
+        self.send_orders(now);
+    }
+
+    const fn takes_orders(&self) -> bool {
+        self.ready && self.room.is_live()
+    }
+
+    fn send_orders(&mut self, now: Instant) {
+        if !self.takes_orders() {
+            return;
+        }
+        for Order { moderation, reason } in self.orders.take_due(now) {
+            match moderation {
+                Moderation::Role { nick, role } => self.room.set_role(&nick, role, Some(reason), now),
+                Moderation::Affiliation { jid, affiliation } => {
+                    self.room.set_affiliation(&jid, affiliation, Some(reason), now);
+                }
+            }
         }
     }
 
-    pub(crate) fn handle_stanza(&mut self, element: &Element, from: &Jid, received: Instant) {
-        let occupant = from.resource().and_then(|nick| self.room.occupant(nick));
-        self.before = occupant.filter(|_| self.blind).map(|occupant| occupant.sessions.clone());
+    pub(crate) fn handle_stanza(&mut self, element: &Element, received: Instant) {
         self.room.handle_stanza(element, received);
     }
 
@@ -139,16 +165,22 @@ impl Mirror {
         }
     }
 
+    /// True while the room is asked what it is.
+    pub(crate) const fn is_entering(&self) -> bool {
+        self.room.is_entering()
+    }
+
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        [self.retry, self.room.poll_timeout()].into_iter().flatten().min()
+        let orders = self.orders.next().filter(|_| self.takes_orders());
+        [self.retry, self.room.poll_timeout(), orders].into_iter().flatten().min()
     }
 
     pub(crate) fn handle_timeout(&mut self, seed: &mut Seed, now: Instant) {
         if self.retry.is_some_and(|due| due <= now) {
             self.look_again(seed, now);
         } else {
-            self.before = None;
             self.room.handle_timeout(now);
+            self.send_orders(now);
         }
     }
 
@@ -160,8 +192,7 @@ impl Mirror {
 
     fn look_again(&mut self, seed: &mut Seed, now: Instant) {
         self.retry = None;
-        self.asked.clear();
-        let next = view(&self.names, seed, now);
+        let next = view(&self.names, NOBODY_WAITS, seed, now);
         let over = std::mem::replace(&mut self.room, next);
         if std::mem::take(&mut self.ready) {
             self.last = Some(over);
@@ -174,54 +205,50 @@ impl Mirror {
     }
 
     /// All that the mirror wants now.
-    pub(crate) fn drain(&mut self) -> Vec<Output> {
+    pub(crate) fn drain(&mut self, now: Instant) -> Vec<Output> {
         let mut all = Vec::new();
         while let Some(output) = self.room.poll_output() {
             all.push(output);
         }
         // Lists that were read are compared at once, right before this is told.
         let compared = all.iter().any(|output| matches!(output, muc::Output::Event(RoomEvent::Reconciled(_))));
-        all.into_iter()
-            .map(|output| match output {
-                muc::Output::Send(stanza) => Output::Send(stanza),
-                muc::Output::Dropped(dropped) => Output::Dropped(dropped),
-                muc::Output::Event(event) => Output::Change(self.change(event, compared)),
-            })
-            .collect()
+        let outputs = all.into_iter().map(|output| match output {
+            muc::Output::Send(stanza) => Output::Send(stanza),
+            muc::Output::Dropped(dropped) => Output::Dropped(dropped),
+            muc::Output::Event(event) => Output::Change(self.change(event, compared, now)),
+        });
+        let outputs = outputs.collect();
+        self.send_orders(now);
+        outputs
     }
 
-    fn change(&mut self, event: RoomEvent, compared: bool) -> Change {
-        let found = self.blind || compared;
-        let (mut own, mut returned) = (false, false);
-        match &event {
+    fn change(&mut self, mut event: RoomEvent, compared: bool, now: Instant) -> Change {
+        let blind = self.blind;
+        let found = blind || compared;
+        let mut own = false;
+        match &mut event {
             RoomEvent::Ready => {
                 (self.ready, self.blind, self.last) = (true, false, None);
+                self.orders.reopen(|nick| self.room.occupant(nick), now);
             }
-            RoomEvent::LinkLost => {
-                self.blind = true;
-                self.asked.clear();
-            }
-            RoomEvent::Reconciled(result) => {
-                self.blind = *result == cusax_event::moderation::ReconcileResult::Failed;
-            }
-            RoomEvent::RoleChanged { occupant, .. } => {
-                own = self.asked.get(&occupant.nick) == Some(&occupant.role);
-                returned = found && self.before.as_ref().is_none_or(|before| *before != occupant.sessions);
-                if own {
-                    self.asked.remove(&occupant.nick);
+            RoomEvent::LinkLost => self.blind = true,
+            RoomEvent::Reconciled(ReconcileResult::Failed) => self.blind = true,
+            RoomEvent::Reconciled(ReconcileResult::InSync | ReconcileResult::Repaired) => {
+                if std::mem::take(&mut self.blind) {
+                    self.orders.reopen(|nick| self.room.occupant(nick), now);
                 }
             }
+            RoomEvent::RoleChanged { occupant, .. } => own = self.orders.has_role(occupant),
             RoomEvent::OccupantLeft { occupant, .. } => {
-                self.asked.remove(&occupant.nick);
+                // Who went before he got the voice that a moderator granted did not go as a visitor.
+                occupant.role = self.orders.outcome(occupant);
+                self.orders.left(&occupant.nick);
             }
-            RoomEvent::NickChanged { occupant, from } => {
-                if let Some(role) = self.asked.remove(from) {
-                    self.asked.insert(occupant.nick.clone(), role);
-                }
+            RoomEvent::NickChanged { occupant, from } => self.orders.renamed(from, &occupant.nick),
+            RoomEvent::ModerationRefused { moderation, condition } => {
+                self.orders.refused(moderation, condition, now);
             }
-            RoomEvent::ModerationRefused { moderation: Moderation::Role { nick, .. }, .. } => {
-                self.asked.remove(nick);
-            }
+            RoomEvent::AffiliationChanged { jid, to: Affiliation::Outcast, .. } => self.orders.is_banned(jid),
             RoomEvent::Absent
             | RoomEvent::Failed { .. }
             | RoomEvent::OccupantJoined(_)
@@ -229,22 +256,26 @@ impl Mirror {
             | RoomEvent::VoiceRequested { .. }
             | RoomEvent::SubjectChanged { .. }
             | RoomEvent::ConfigChanged(_)
-            | RoomEvent::Destroyed(_)
-            | RoomEvent::ModerationRefused { moderation: Moderation::Affiliation { .. }, .. } => {}
+            | RoomEvent::Destroyed(_) => {}
         }
-        Change { event, found, own, returned }
+        Change { event, found, blind, own }
     }
 }
 
-fn view(names: &Names, seed: &mut Seed, now: Instant) -> Room {
+fn view(names: &Names, patience: Duration, seed: &mut Seed, now: Instant) -> Room {
     let config = muc::Config {
         room: names.room.clone(),
         focus: names.focus.clone(),
         nick: names.nick.clone(),
+        patience,
         limits: Limits::default(),
     };
     Room::new(config, seed.next(), now)
 }
 
+/// How long a caller waits for a room that nobody knew.
+const CALLERS_WAIT: Duration = Duration::from_secs(2);
+/// How long a room may take that is looked for while its last lists let callers in.
+const NOBODY_WAITS: Duration = Duration::from_secs(30);
 /// How long after a room vanished it is looked for again.
 const AGAIN: Duration = Duration::from_secs(10);

@@ -66,13 +66,14 @@ pub(crate) fn silences_visitors(room: Option<&RoomConfig>, in_unmoderated_rooms:
     in_unmoderated_rooms || room.is_some_and(|room| room.moderated)
 }
 
-/// Whether somebody is silent: by a mute that sticks, or as a visitor. Who left the room stays what he was.
-pub(crate) fn is_silent(sticks: bool, role: Option<Role>, visitors_are: bool, was: bool) -> bool {
+/// Whether somebody is silent: by a mute that sticks, or as a visitor. `absent` is for who is not in the room: who left it
+/// stays what he was.
+pub(crate) fn is_silent(sticks: bool, role: Option<Role>, visitors_are: bool, absent: bool) -> bool {
     sticks
         || match role {
             Some(Role::Visitor | Role::None) => visitors_are,
             Some(Role::Participant | Role::Moderator) => false,
-            None => was,
+            None => absent,
         }
 }
 

@@ -25,7 +25,7 @@ pub(crate) mod service;
 mod shape;
 pub(crate) mod sip;
 pub(crate) mod telemetry;
-mod text;
+pub(crate) mod text;
 pub(crate) mod tls;
 mod warning;
 pub(crate) mod xmpp;
@@ -140,11 +140,11 @@ fn parse(
     let mut findings = check::check(&config, &document);
     findings.extend(built::check(&config, &document));
     findings.extend(check_files(&config, &document));
-    if !findings.is_empty() {
+    if findings.iter().any(|finding| !finding.is_warning()) {
         return Err(findings);
     }
-    let warnings = warning::of(&config, &document);
-    Ok((config, warnings))
+    findings.extend(warning::of(&config, &document));
+    Ok((config, findings))
 }
 
 #[cfg(test)]

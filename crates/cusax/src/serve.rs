@@ -13,6 +13,7 @@ mod headline;
 mod http;
 mod media;
 mod stores;
+mod tls;
 mod worker;
 
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ use cusax_net::resolver::Resolver;
 use cusax_net::{clock, descriptors, random};
 use cusax_telemetry::{Format, Identities, Output, Telemetry, trace};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::config::diagnostic::Diagnosis;
@@ -33,6 +35,9 @@ use crate::config::telemetry::{Identities as Shown, Level, LogFormat};
 
 /// Descriptors that are no SIP connection: 128 of HTTP, media and SIP sockets, files, event queues.
 const OTHER_DESCRIPTORS: u64 = 256;
+
+/// For what is still to be kept and said when the service stops.
+const ENDING: Duration = Duration::from_secs(5);
 
 /// Longest wait for one answer of DNS.
 const LOOKUP: Duration = Duration::from_secs(3);
@@ -54,13 +59,17 @@ async fn serve(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode>
     raise_descriptors(&config, &telemetry);
     let resolver = Arc::new(Resolver::new(LOOKUP)?);
     let core = edge::CoreTargets::of(&config);
-    let edge = edge::config(&config, &stores, core.locate(&resolver).await?)?;
+    let edge = edge::config(&config, &stores, core.locate(&resolver).await?.0)?;
     let (component_link, component_end) = component::channel();
     let media = media::start(&config, &telemetry)?;
     let targets = config.sip.core.iter().flat_map(|core| &core.targets).map(ToString::to_string);
     let health = Arc::new(http::Health::with_cores(targets));
+    let (keep, keeper) = stores.keeper(telemetry.clone());
+    let tls = tls::Tls::open(&config)?;
     let worker = worker::start(worker::Parts {
         config: &config,
+        tls: &tls,
+        control: tokio::runtime::Handle::current(),
         edge,
         stores: &stores,
         telemetry: telemetry.clone(),
@@ -70,12 +79,16 @@ async fn serve(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode>
         restrictions: stores.restrictions().await?,
         resolver,
         core,
-        keep: stores.keeper(telemetry.clone()),
+        keep,
     })?;
     let mut tasks = tokio::task::JoinSet::new();
-    if let Some(xmpp) = &config.xmpp {
-        tasks.spawn(component::run(component::Parts::new(&config, xmpp, component_end, &telemetry, &health)?));
-    }
+    let component = match &config.xmpp {
+        Some(xmpp) => {
+            let parts = component::Parts::new(&config, xmpp, component_end, &telemetry, &health)?;
+            Some(tokio::spawn(component::run(parts)))
+        }
+        None => None,
+    };
     tasks.spawn(stores.directory_refresh(telemetry.clone()));
     let server = http::Server::bind(config.http.listen, telemetry.clone(), Arc::clone(&health)).await?;
     let listening = listening(&config, server.address());
@@ -86,7 +99,15 @@ async fn serve(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode>
     }
     stopped().await?;
     tell(&telemetry, Stage::Stopped, String::from("told to stop"));
-    drop(worker);
+    worker.stop().await;
+    // The worker was the last to send to these: they end when all is done.
+    let _ = timeout(ENDING, async {
+        let _ = keeper.await;
+        if let Some(component) = component {
+            let _ = component.await;
+        }
+    })
+    .await;
     tasks.abort_all();
     guard.flush().await;
     Ok(ExitCode::SUCCESS)

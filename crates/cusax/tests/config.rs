@@ -143,6 +143,36 @@ fn a_component_secret_is_read_only_where_nobody_else_can() {
     }
 }
 
+#[test]
+fn certificates_that_nobody_will_accept_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let issue = |year| {
+        let mut params = rcgen::CertificateParams::new(vec!["example.com".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    };
+    let ((good, key), (expired, expired_key)) = (issue(4000), issue(2001));
+    let file = format!("{CORE}[tls]\ncertificate = \"cert.pem\"\nprivate_key = \"key.pem\"\n");
+    fs::write(folder.path().join("cusax.toml"), file).unwrap();
+    for (certificate, key, mode, expected) in [
+        (&good, &key, 0o600, "nothing is wrong\n"),
+        (&good, &key, 0o644, "everybody on this host can read key.pem"),
+        (&good, &expired_key, 0o600, "key.pem is not the key of the first certificate in cert.pem"),
+        (&good, &good, 0o600, "key.pem is of no use: there is no private key"),
+        (&key, &key, 0o600, "cert.pem is of no use: there is no certificate in the chain"),
+        (&expired, &expired_key, 0o600, "cert.pem has expired: nobody who looks at it accepts it"),
+        (&expired, &expired_key, 0o600, "nothing is wrong; 1 warning\n"),
+    ] {
+        fs::write(folder.path().join("cert.pem"), certificate).unwrap();
+        fs::write(folder.path().join("key.pem"), key).unwrap();
+        fs::set_permissions(folder.path().join("key.pem"), fs::Permissions::from_mode(mode)).unwrap();
+        let page = String::from_utf8(cusax(&["check", "-c", "cusax.toml"], folder.path()).stdout).unwrap();
+        assert!(page.contains(expected), "{page}");
+        assert!(!page.contains("BEGIN"), "{page}");
+    }
+}
+
 /// Every key is a property of a closed table, and every value has the type of its property.
 fn assert_known(schema: &serde_json::Value, value: &toml::Value, name: &str) {
     match value {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cusax_event::sip::NumberClass;
 use cusax_numbering::Classifier;
 use cusax_sip::digest::Algorithm;
-use cusax_sip::{ListenerId, Message, Name, Transport, Uri, Via};
+use cusax_sip::{ListenerId, Message, Name, Scheme, Transport, Uri, Via};
 
 /// Who is on the other side of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub struct CoreTarget {
 pub struct Peer {
     /// Address and prefix length of the networks that its requests come from.
     pub sources: Vec<(IpAddr, u8)>,
+    /// The SIP domains one of which its certificate speaks for, from wherever it connects (RFC 5922).
+    pub identities: Vec<String>,
     /// Whether its identities are believed.
     pub trusted: bool,
 }
@@ -126,6 +128,10 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// The existing SIP servers, in the order in which they are tried.
     pub core: Vec<CoreTarget>,
+    /// Where they were before they moved: dialogs go on there, and nothing new begins.
+    pub retired: Vec<CoreTarget>,
+    /// The SIP domains one of which the certificate of a core server speaks for, from wherever it connects.
+    pub core_identities: Vec<String>,
     /// Other providers.
     pub peers: Vec<Peer>,
     /// Whether a From of another domain may reach our addresses of record through an access listener.
@@ -149,6 +155,9 @@ pub struct Config {
     /// Secrets.
     pub keys: Keys,
 }
+
+/// Places that the core has left, at most.
+const RETIRED: usize = 64;
 
 /// The focus, as a place that messages go to and come from.
 pub const FOCUS: ListenerId = ListenerId(u16::MAX);
@@ -224,10 +233,26 @@ impl Config {
         self.domain.eq_ignore_ascii_case(host.strip_suffix('.').unwrap_or(host))
     }
 
+    /// Where the core is, and where it was.
+    pub(crate) fn core_places(&self) -> impl Iterator<Item = &CoreTarget> {
+        self.core.iter().chain(&self.retired)
+    }
+
+    /// Takes the core targets as they are found now; where they were before is remembered, the newest first.
+    pub(crate) fn follow(&mut self, core: Vec<CoreTarget>) {
+        let before = std::mem::replace(&mut self.core, core);
+        let gone = before.into_iter().chain(std::mem::take(&mut self.retired));
+        let gone: Vec<CoreTarget> =
+            gone.filter(|old| !self.core.iter().any(|core| core.address == old.address)).take(RETIRED).collect();
+        self.retired = gone;
+    }
+
     /// The core target that a URI names, by address or as it is written in the configuration.
     pub(crate) fn core_named(&self, uri: &Uri<'_>) -> Option<&CoreTarget> {
-        let port = uri.port.unwrap_or(5060);
-        self.core.iter().find(|target| {
+        let secure = uri.scheme == Scheme::Sips
+            || uri.params.find("transport").is_some_and(|transport| transport.eq_ignore_ascii_case("tls"));
+        let port = uri.port.unwrap_or(if secure { 5061 } else { 5060 });
+        self.core_places().find(|target| {
             let written = Uri::parse(&target.name);
             target.address.port() == port
                 && (uri.address() == Some(target.address.ip()) || written.is_some_and(|name| name.host_is(uri.host)))
@@ -235,6 +260,6 @@ impl Config {
     }
 
     pub(crate) fn core_target(&self, address: SocketAddr) -> Option<&CoreTarget> {
-        self.core.iter().find(|target| target.address == address)
+        self.core_places().find(|target| target.address == address)
     }
 }

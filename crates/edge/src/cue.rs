@@ -170,7 +170,7 @@ impl Edge {
         let mut edit = Edit::new(Arc::clone(&request.message));
         edit.pop(Name::Route, request.route.own);
         let call_id = request.message.call_id();
-        if let Some(line) = self.config.record_route(&request.flow, request.account(), Place::Dialog, call_id) {
+        if let Some(line) = self.config.record_route(&request.flow, (request.account(), None), Place::Dialog, call_id) {
             edit.push_above(Name::RecordRoute, &line);
         }
         let flow = Flow { listener: CUE, transport: Transport::Internal, ..request.flow };

@@ -4,7 +4,7 @@ use cusax_event::sip::{CallInfo, CallInfoAction, CallInfoReason};
 use cusax_event::{Correlation, Event};
 use cusax_sip::{Edit, Message, Method, Name, Scheme};
 
-use crate::account::AccountKey;
+use crate::account::{Account, AccountKey};
 use crate::auth;
 use crate::config::{Forged, Reach, Zone};
 use crate::privacy::{self, Privacy};
@@ -93,6 +93,12 @@ impl Edge {
                 Name::PChargingVector,
                 Name::PChargingFunctionAddresses,
                 Name::RemotePartyId,
+                Name::PAssertedService,
+                Name::PServedUser,
+                Name::PProfileKey,
+                Name::PUserDatabase,
+                Name::PVisitedNetworkId,
+                Name::Diversion,
                 Name::AlertInfo,
                 Name::Path,
                 Name::ServiceRoute,
@@ -143,11 +149,18 @@ impl Edge {
         if message.method() == Method::Register {
             return;
         }
+        // RFC 3325 §6: it ends at the first trusted element, which is the one that can follow it.
+        if is_untrusted(request.origin) {
+            edit.remove_all(Name::PPreferredIdentity);
+        }
         let caller = request.caller.as_ref().filter(|_| request.verified && trusted && message.method() != Method::Ack);
         if let Some(account) = caller {
-            let user = cusax_sip::uri::escape_user(&account.user);
-            edit.append("P-Asserted-Identity", &format!("<sip:{user}@{}>", self.config.domain));
-            edit.remove_all(Name::PPreferredIdentity);
+            let preferred = self.preferred(message, account);
+            let usual = || {
+                let user = cusax_sip::uri::escape_user(&account.user);
+                format!("<sip:{user}@{}>", self.config.domain)
+            };
+            edit.append("P-Asserted-Identity", &preferred.unwrap_or_else(usual));
         }
         let carries = matches!(message.method(), Method::Invite | Method::Update | Method::Message);
         if !carries {
@@ -176,13 +189,32 @@ impl Edge {
         self.tell_call_info(&request.correlation, action, reason);
     }
 
+    /// The identity that a verified caller would rather be known by, if it is one of his (RFC 3325 §5, §6).
+    fn preferred(&self, message: &Message, account: &Account) -> Option<String> {
+        message.values(Name::PPreferredIdentity).find_map(|value| {
+            let uri = cusax_sip::Address::parse(value)?.uri()?;
+            let ours = match uri.scheme {
+                Scheme::Sip | Scheme::Sips => self.config.is_own_domain(uri.host),
+                Scheme::Tel => true,
+                Scheme::Other => false,
+            };
+            let user = uri.user_unescaped();
+            (ours && account.owns(&user)).then(|| match uri.scheme {
+                Scheme::Tel => format!("<tel:{user}>"),
+                Scheme::Sip | Scheme::Sips | Scheme::Other => {
+                    format!("<sip:{}@{}>", cusax_sip::uri::escape_user(&user), self.config.domain)
+                }
+            })
+        })
+    }
+
     /// True where what we assert may go: the core, the focus, and peers that are trusted (RFC 3325 §5).
     fn trusts(&self, target: &Target) -> bool {
         match target.zone {
             Some(Zone::Core) | None => true,
             Some(Zone::Access) => false,
             Some(Zone::Peer) => {
-                let peer = self.config.peers.iter().find(|peer| peer.covers(target.flow.remote.ip()));
+                let peer = self.peer_at(&target.flow);
                 peer.is_some_and(|peer| peer.trusted)
             }
         }
@@ -191,9 +223,15 @@ impl Edge {
     /// Puts our Path on a registration, so that calls come back through this very flow (RFC 3327, RFC 5626 §5.1).
     fn add_path(&self, request: &Request, target: &Target, edit: &mut Edit) {
         let account = request.caller.as_ref().map(|account| account.id);
-        let token = Token { flow: request.flow, account, place: Place::Path };
+        let token = Token { flow: request.flow, account, core: None, place: Place::Path };
         let sealed = self.config.seal(&token, request.message.call_id());
         if let Some(path) = sealed.and_then(|sealed| self.config.own_uri(&target.flow, Some(&sealed))) {
+            // RFC 5626 §5.1: the first hop of a user agent that does outbound says that it keeps the flow.
+            let message = &request.message;
+            let first_hop = message.values(Name::Via).nth(1).is_none();
+            let outbound = message.values(Name::Contact).filter_map(cusax_sip::Address::parse);
+            let flows = first_hop && outbound.into_iter().any(|contact| contact.params.has("reg-id"));
+            let path = if flows { path.replacen(";lr>", ";lr;ob>", 1) } else { path };
             edit.push_above(Name::Path, &path);
         }
     }
@@ -227,8 +265,10 @@ impl Edge {
             return;
         }
         let place = if request.is_emergency() { Place::Emergency } else { Place::Dialog };
+        let core = [&request.flow, &target.flow].into_iter().find_map(|flow| self.config.core_target(flow.remote));
+        let core = core.map(|core| core.address);
         for (flow, account) in [(&request.flow, request.account()), (&target.flow, target.account)] {
-            if let Some(line) = self.config.record_route(flow, account, place, message.call_id()) {
+            if let Some(line) = self.config.record_route(flow, (account, core), place, message.call_id()) {
                 edit.push_above(Name::RecordRoute, &line);
             }
         }

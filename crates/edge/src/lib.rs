@@ -7,10 +7,12 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod admission;
 mod auth;
 pub mod call_info;
 mod charge;
 pub mod config;
+mod connection;
 mod cue;
 mod identity;
 mod locate;
@@ -23,7 +25,7 @@ mod story;
 mod token;
 mod upstream;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,7 +35,7 @@ use cusax_event::sip::{Direction, DropReason, Dropped, NumberClass};
 use cusax_event::{Event, SessionId};
 use cusax_sip::proxy::{self, Proxy};
 use cusax_sip::validate::request_defect;
-use cusax_sip::{ConnectionId, Edit, Flow, Message, Name, Transmit};
+use cusax_sip::{ConnectionId, Edit, Flow, Message, Name, Transmit, Transport, stun};
 
 pub use account::{Account, AccountKey};
 pub use config::{Config, FOCUS};
@@ -42,10 +44,11 @@ pub use locate::LocateId;
 
 use auth::Auth;
 use config::{CUE, Zone};
+use connection::Connection;
 use cue::VirtualUas;
 use locate::Lookups;
 use request::Request;
-use route::{Origin, Target, Way};
+use route::{Origin, Route, Target, Way};
 use upstream::{Told, Upstreams};
 
 /// A message to the caller about charges, for his JID.
@@ -95,7 +98,7 @@ pub enum Output {
         /// The next hop.
         target: cusax_sip::location::Target,
         /// The transports that can be spoken, the most liked first.
-        spoken: Vec<cusax_sip::Transport>,
+        spoken: Vec<Transport>,
     },
     /// A message to the caller over XMPP.
     Headline(Headline),
@@ -112,7 +115,7 @@ pub struct Edge {
     upstreams: Upstreams,
     lookups: Lookups,
     requests: HashMap<ContextId, Request>,
-    connections: HashSet<ConnectionId>,
+    connections: HashMap<ConnectionId, Connection>,
     outputs: VecDeque<Output>,
     started: Instant,
     unix_at_start: u64,
@@ -131,7 +134,7 @@ impl Edge {
             upstreams: Upstreams::new(&config, [seed[1], seed[3]], now),
             lookups: Lookups::default(),
             requests: HashMap::new(),
-            connections: HashSet::new(),
+            connections: HashMap::new(),
             outputs: VecDeque::new(),
             started: now,
             unix_at_start: unix,
@@ -145,7 +148,16 @@ impl Edge {
             // A keep-alive (RFC 5626 §4.4.1 over streams; NAT keep-alives of any content over UDP).
             return;
         }
-        match Message::parse(bytes) {
+        if flow.transport == Transport::Udp && stun::is_stun(&bytes) {
+            // A keep-alive as well (RFC 5626 §4.4.2), with an answer that shows the phone its address.
+            let asks = self.config.listener(flow.listener).is_some_and(|listener| listener.zone == Zone::Access);
+            match stun::answer(&bytes, flow.remote).filter(|_| asks) {
+                Some(answer) => self.outputs.push_back(Output::Transmit(Transmit { flow, bytes: answer.into() })),
+                None => self.drop(DropReason::Malformed, &flow, "no STUN binding request of a phone"),
+            }
+            return;
+        }
+        match Message::parse(bytes).map(|message| route::straighten(&self.config, message)) {
             // A response proves itself by the branch that it brings back, from wherever the request was sent to.
             Ok(message) if message.is_request() && !self.admits(&flow) => {
                 self.drop(DropReason::Acl, &flow, "not a configured source of this zone");
@@ -164,19 +176,11 @@ impl Edge {
 
     /// Takes the core targets as they are found now; what is known of those that stay is kept.
     pub fn handle_core(&mut self, core: Vec<config::CoreTarget>, now: Instant) {
-        self.config.core = core;
-        self.upstreams.follow(&self.config, now);
+        self.config.follow(core);
+        for event in self.upstreams.follow(&self.config, now) {
+            self.tell(event);
+        }
         self.run_inside(now);
-    }
-
-    /// Takes word of a new stream connection.
-    pub fn handle_opened(&mut self, connection: ConnectionId) {
-        self.connections.insert(connection);
-    }
-
-    /// Takes word that a stream connection is gone.
-    pub fn handle_closed(&mut self, connection: ConnectionId) {
-        self.connections.remove(&connection);
     }
 
     /// Takes word that a flow does not reach its other end.
@@ -263,8 +267,8 @@ impl Edge {
             match told {
                 Told::Transmit(transmit) => self.outputs.push_back(Output::Transmit(transmit)),
                 Told::Event(event) => self.tell(event),
-                Told::Dead(flow) => {
-                    self.proxy.handle_unreachable(&flow, now);
+                Told::Dead(remote) => {
+                    self.proxy.handle_dead(remote, now);
                     self.drain(now);
                 }
             }
@@ -328,20 +332,21 @@ impl Edge {
         let origin = self.origin_of(&flow);
         let found = route::preprocess(&self.config, message, &flow).and_then(|route| {
             let within = route.dialog || origin != Origin::Access;
-            Ok((self.config.target(message, origin, &route, None, self.upstreams.flows().next())?, route.own, within))
+            let way = self.config.target(message, origin, &route, None, self.upstreams.flows().next())?;
+            Ok((way, route, within))
         });
         // One that is of no call through us goes nowhere, whoever sends it.
         match found {
-            Ok((Way::To(target), own, true)) => self.pass_ack(message, flow, &target, own, now),
-            Ok((Way::Locate(name), own, true)) => self.locate_for_ack(Arc::clone(message), flow, own, name),
+            Ok((Way::To(target), route, true)) => self.pass_ack(message, flow, &target, &route, now),
+            Ok((Way::Locate(name), route, true)) => self.locate_for_ack(Arc::clone(message), flow, route, name),
             Ok((_, _, false)) | Err(_) => self.drop(DropReason::Flow, &flow, "ACK has no route"),
         }
     }
 
-    fn pass_ack(&mut self, message: &Arc<Message>, flow: Flow, target: &Target, own: usize, now: Instant) {
+    fn pass_ack(&mut self, message: &Arc<Message>, flow: Flow, target: &Target, route: &Route, now: Instant) {
         let origin = self.origin_of(&flow);
         let mut edit = Edit::new(Arc::clone(message));
-        edit.pop(Name::Route, own);
+        route::follow(route, message, &mut edit);
         let correlation = self.correlation(message);
         if let Err(reason) = self.clean(message, origin, false, &correlation, &mut edit) {
             return self.drop(DropReason::Acl, &flow, reason);
@@ -352,20 +357,6 @@ impl Edge {
         }
         let hop = self.hop(target.flow, edit, false);
         self.proxy.forward_stateless(hop, now);
-    }
-
-    /// Core and peer listeners take only what comes from where it may come from.
-    fn admits(&self, flow: &Flow) -> bool {
-        let Some(listener) = self.config.listener(flow.listener) else { return true };
-        match listener.zone {
-            Zone::Access => true,
-            Zone::Core => self.config.core.iter().any(|core| {
-                // A stream's source port is a new one each time.
-                let stream = flow.transport != cusax_sip::Transport::Udp;
-                core.address == flow.remote || (stream && core.address.ip() == flow.remote.ip())
-            }),
-            Zone::Peer => self.config.peers.iter().any(|peer| peer.covers(flow.remote.ip())),
-        }
     }
 
     fn unix(&self, now: Instant) -> u64 {

@@ -11,7 +11,7 @@ use cusax_sip::{Flow, Message, Transport};
 
 use crate::config::{Config, Zone};
 use crate::request::Request;
-use crate::route::{NoRoute, Target, no_route};
+use crate::route::{NoRoute, Route, Target, no_route};
 use crate::{Edge, Output};
 
 /// Messages that wait for DNS at a time.
@@ -24,7 +24,7 @@ pub struct LocateId(u64);
 /// What waits for a lookup.
 enum Waiting {
     Request(ContextId),
-    Ack { message: Arc<Message>, flow: Flow, own: usize },
+    Ack(Box<(Arc<Message>, Flow, Route)>),
 }
 
 /// All that waits.
@@ -51,13 +51,12 @@ impl Edge {
                     self.dispatch_to(id, request, targets, now);
                 }
             }
-            (Some(Waiting::Ack { message, flow, own }), Ok(targets)) => {
-                if let Some(target) = targets.first() {
-                    self.pass_ack(&message, flow, target, own, now);
+            (Some(Waiting::Ack(ack)), targets) => {
+                let (message, flow, route) = *ack;
+                match targets.ok().as_ref().and_then(|targets| targets.first()) {
+                    Some(target) => self.pass_ack(&message, flow, target, &route, now),
+                    None => self.drop(DropReason::Flow, &flow, "nothing is known of where the ACK goes"),
                 }
-            }
-            (Some(Waiting::Ack { flow, .. }), Err(_)) => {
-                self.drop(DropReason::Flow, &flow, "nothing is known of where the ACK goes");
             }
             (None, _) => {}
         }
@@ -76,8 +75,8 @@ impl Edge {
     }
 
     /// Has an ACK wait until its next hop is known.
-    pub(crate) fn locate_for_ack(&mut self, message: Arc<Message>, flow: Flow, own: usize, name: Name) {
-        if !self.ask(Waiting::Ack { message, flow, own }, name) {
+    pub(crate) fn locate_for_ack(&mut self, message: Arc<Message>, flow: Flow, route: Route, name: Name) {
+        if !self.ask(Waiting::Ack(Box::new((message, flow, route))), name) {
             self.drop(DropReason::Overload, &flow, "too many lookups");
         }
     }

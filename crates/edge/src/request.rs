@@ -4,19 +4,18 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use cusax_event::sip::{Auth as AuthEvent, AuthResult, NumberClass};
-use cusax_event::{Correlation, Event, Identity};
+use cusax_event::Correlation;
+use cusax_event::sip::NumberClass;
 use cusax_numbering::Classification;
 use cusax_sip::proxy::{ContextId, Hop};
 use cusax_sip::validate::request_defect;
 use cusax_sip::value::quote;
-use cusax_sip::{Compose, Edit, Flow, Message, Method, Name, Scheme, Transport};
+use cusax_sip::{Compose, ConnectionId, Edit, Flow, Message, Method, Name, Scheme, Transport};
 
 use crate::account::{Account, AccountKey};
-use crate::auth::{self, Auth, Checked};
 use crate::config::{Action, FOCUS, Zone};
 use crate::route::{self, NoRoute, Origin, Route, Target, Way};
-use crate::{Edge, Output, cue, identity, session, story};
+use crate::{Edge, Output, cue, session, story};
 
 /// The largest request that goes by UDP where the path's MTU is not known (RFC 3261 §18.1.1), in bytes.
 const MAX_DATAGRAM: usize = 1_300;
@@ -62,6 +61,12 @@ impl Request {
         self.route.returning.filter(|_| !self.message.to_tag().is_empty())
     }
 
+    /// The stream connection of a user agent that is its only user: behind a gateway or a proxy, whose Via is below, many
+    /// share one.
+    pub(crate) fn own_connection(&self) -> Option<ConnectionId> {
+        self.flow.connection.filter(|_| self.message.values(Name::Via).nth(1).is_none())
+    }
+
     pub(crate) fn is_emergency(&self) -> bool {
         // Only a call is one: anything else to such a number is as good as its credentials.
         self.number.class == Some(NumberClass::Emergency) && self.is_initial_invite()
@@ -92,13 +97,18 @@ impl Edge {
         if uri.scheme == Scheme::Other && !sos {
             return self.refuse(id, 416, "Unsupported URI Scheme", &[], now);
         }
+        if !uri.headers.is_empty() && !sos {
+            // RFC 3261 §19.1.1: a Request-URI has none, and a next hop could make headers of them.
+            return self.refuse(id, 400, "Headers in the Request-URI", &[], now);
+        }
         let origin = self.origin_of(&flow);
         let route = match route::preprocess(&self.config, &message, &flow) {
             Ok(route) => route,
             Err(_) if sos && origin == Origin::Access => Route::default(),
             Err(NoRoute { status, reason }) => return self.refuse(id, status, reason, &[], now),
         };
-        if origin == Origin::Access && !message.to_tag().is_empty() && !route.dialog {
+        let within = !message.to_tag().is_empty() || matches!(message.method(), Method::Bye | Method::Prack);
+        if origin == Origin::Access && within && !route.dialog {
             // Every dialog of a user agent was made through us: one that does not know our route is none.
             return self.refuse(id, 481, "Call/Transaction Does Not Exist", &[], now);
         }
@@ -144,77 +154,7 @@ impl Edge {
         self.outputs.push_back(Output::Accounts { query: id, caller, callee });
     }
 
-    /// The account to ask for; an error where credentials are owed and none came.
-    fn who_asks(&self, request: &mut Request) -> Result<Option<AccountKey>, AuthResult> {
-        let message = &request.message;
-        let domain = &self.config.domain;
-        match request.origin {
-            Origin::Access if self.config.challenge => {
-                let emergency = request.is_emergency() || request.route.emergency;
-                let foreign = self.is_foreign(message) && request.own_dialog().is_none();
-                let exempt = auth::is_exempt(message.method()) || emergency || foreign;
-                match Auth::claimed(message, domain) {
-                    Some(key) => Ok(Some(key)),
-                    None if exempt => Ok(None),
-                    None => Err(AuthResult::Challenged),
-                }
-            }
-            // Many cores are back-to-back user agents whose second leg is a new call: whom they assert, they vouch for.
-            Origin::Core => Ok(identity::asserted(message, domain)),
-            Origin::Access | Origin::Peer { .. } | Origin::Inside => Ok(None),
-        }
-    }
-
-    /// Goes on once the accounts are known.
-    pub(crate) fn decide(&mut self, id: ContextId, caller: Option<Account>, callee: Option<Account>, now: Instant) {
-        let Some(mut request) = self.requests.remove(&id) else { return };
-        let to_user = callee.is_some();
-        if request.origin != Origin::Access {
-            request.callee = callee;
-        } else if to_user {
-            request.number = crate::charge::NO_NUMBER;
-        }
-        match request.origin {
-            Origin::Access if self.config.challenge => {
-                let claimed = Auth::claimed(&request.message, &self.config.domain).is_some();
-                if claimed && !auth::is_exempt(request.message.method()) {
-                    let unix = self.unix(now);
-                    let checked =
-                        self.auth.check(&self.config, &request.message, request.flow.remote, caller.as_ref(), unix);
-                    match checked {
-                        Checked::Verified => {
-                            request.verified = true;
-                            request.correlation.account = caller.as_ref().map(|account| account.id);
-                            request.caller = caller;
-                            self.tell_auth(&request, AuthResult::Ok);
-                        }
-                        // An emergency call goes on, as nobody's.
-                        Checked::Refused { .. } if request.is_emergency() || request.route.emergency => {}
-                        Checked::Refused { result, stale } => {
-                            self.requests.insert(id, request);
-                            return self.challenge(id, result, stale, now);
-                        }
-                    }
-                }
-                if let Err((status, reason)) = self.check_identity(&request, to_user) {
-                    self.tell_auth(&request, AuthResult::Mismatch);
-                    self.requests.insert(id, request);
-                    return self.refuse(id, status, reason, &[], now);
-                }
-            }
-            Origin::Peer { trusted } => {
-                if let Err((status, reason)) = self.check_peer(&request, trusted) {
-                    self.requests.insert(id, request);
-                    return self.refuse(id, status, reason, &[], now);
-                }
-            }
-            Origin::Core => request.caller = caller,
-            Origin::Access | Origin::Inside => {}
-        }
-        self.dispatch(id, request, now);
-    }
-
-    fn dispatch(&mut self, id: ContextId, request: Request, now: Instant) {
+    pub(crate) fn dispatch(&mut self, id: ContextId, request: Request, now: Instant) {
         let dial_in = request.number.e164.as_ref().and_then(|number| self.config.dial_in.get(number));
         let first = self.upstreams.flows().next();
         let way = if request.is_emergency() && request.origin == Origin::Access {
@@ -261,7 +201,7 @@ impl Edge {
             self.requests.insert(id, request);
             return self.refuse(id, 480, "No secure way to the next hop", &[("Warning", &warning)], now);
         }
-        if target.flow.connection.is_some_and(|connection| !self.connections.contains(&connection)) {
+        if target.flow.connection.is_some_and(|connection| !self.connections.contains_key(&connection)) {
             self.requests.insert(id, request);
             return self.refuse(id, 430, "Flow Failed", &[], now);
         }
@@ -272,7 +212,11 @@ impl Edge {
         if let Some(uri) = target.uri.take() {
             edit.set_request_uri(&uri);
         }
-        edit.pop(Name::Route, if sos { usize::MAX } else { request.route.own });
+        if sos {
+            edit.remove_all(Name::Route);
+        } else {
+            route::follow(&request.route, &request.message, &mut edit);
+        }
         let (origin, correlation) = (request.origin, &request.correlation);
         if let Err(reason) = self.clean(&request.message, origin, sos, correlation, &mut edit) {
             self.requests.insert(id, request);
@@ -302,7 +246,7 @@ impl Edge {
         let uri = message.request_uri()?;
         let user = uri.user.unwrap_or("");
         let number = user.split(';').next().unwrap_or("");
-        let plain = number == user && uri.params.is_empty();
+        let plain = number == user && uri.params.is_empty() && uri.headers.is_empty();
         let wanted = match uri.scheme {
             Scheme::Sip | Scheme::Sips => !(plain && (self.config.is_own_domain(uri.host) || self.config.is_us(&uri))),
             Scheme::Tel => !plain,
@@ -388,19 +332,6 @@ impl Edge {
         }
     }
 
-    fn challenge(&mut self, id: ContextId, result: AuthResult, stale: bool, now: Instant) {
-        let Some(request) = self.requests.get(&id) else { return };
-        let (register, source) = (request.message.method() == Method::Register, request.flow.remote);
-        let event = self.auth_event(request, result);
-        self.tell(event);
-        let unix = self.unix(now);
-        let challenges = self.auth.challenges(&self.config, source, stale, unix);
-        let values: Vec<String> = challenges.iter().map(ToString::to_string).collect();
-        let (status, name) = if register { (401, "WWW-Authenticate") } else { (407, "Proxy-Authenticate") };
-        let headers: Vec<(&str, &str)> = values.iter().map(|value| (name, value.as_str())).collect();
-        self.refuse(id, status, cusax_sip::status::reason_phrase(status), &headers, now);
-    }
-
     fn answer_options(&mut self, id: ContextId, now: Instant) {
         self.refuse(id, 200, "OK", &[("Accept", "*/*"), ("Supported", "path, outbound")], now);
     }
@@ -410,8 +341,7 @@ impl Edge {
             return Origin::Inside;
         }
         let zone = self.config.listener(flow.listener).map(|listener| listener.zone);
-        let peer = self.config.peers.iter().find(|peer| peer.covers(flow.remote.ip()));
-        match (zone, peer) {
+        match (zone, self.peer_at(flow)) {
             (Some(Zone::Core), _) => Origin::Core,
             (_, Some(peer)) => Origin::Peer { trusted: peer.trusted },
             (Some(Zone::Access | Zone::Peer) | None, None) => Origin::Access,
@@ -423,21 +353,5 @@ impl Edge {
         let (id, _) = session::of(&self.config.keys.session, message, None);
         correlation.session = id.local;
         correlation
-    }
-
-    fn tell_auth(&mut self, request: &Request, result: AuthResult) {
-        let event = self.auth_event(request, result);
-        self.tell(event);
-    }
-
-    fn auth_event(&self, request: &Request, result: AuthResult) -> Event {
-        let user = request.message.address(Name::From).map(|from| Identity::uri(from.uri_text));
-        Event::SipAuth(AuthEvent {
-            result,
-            algorithm: auth::algorithm_of(&request.message, &self.config.domain),
-            user,
-            remote: request.flow.remote,
-            correlation: request.correlation.clone(),
-        })
     }
 }

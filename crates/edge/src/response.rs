@@ -29,7 +29,8 @@ impl Edge {
         let from = self.config.listener(flow.listener).map(|listener| listener.zone);
         if from == Some(Zone::Core) && !request.heard {
             request.heard = true;
-            self.tell_upstream(request.upstream.clone(), UpstreamResult::Ok);
+            let upstream = self.config.core_target(flow.remote).map(|core| Arc::clone(&core.name));
+            self.tell_upstream(upstream, UpstreamResult::Ok);
         }
         if identity::is_untrusted(self.origin_of(&flow)) {
             edit.remove_all(Name::PAssertedIdentity);

@@ -22,7 +22,7 @@ pub(crate) enum Origin {
 }
 
 /// What is left of a request's route when our own entries are taken off.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Route {
     /// How many entries were ours.
     pub(crate) own: usize,
@@ -33,6 +33,8 @@ pub(crate) struct Route {
     pub(crate) returning: Option<i64>,
     /// True where one of them is of this very dialog: without it, a To tag is an empty claim.
     pub(crate) dialog: bool,
+    /// The core server that the dialog belongs to.
+    pub(crate) core: Option<SocketAddr>,
     /// True where the dialog is an emergency call's, on this very flow.
     pub(crate) emergency: bool,
     /// The next entry, of somebody else.
@@ -102,6 +104,7 @@ pub(crate) fn preprocess(config: &Config, message: &Message, flow: &Flow) -> Res
         })?;
         let of_dialog = token.place != Place::Path;
         route.dialog |= of_dialog && within;
+        route.core = token.core.filter(|_| of_dialog && within).or(route.core);
         if token.flow != *flow {
             route.token = Some(token);
         } else if of_dialog && within {
@@ -110,6 +113,35 @@ pub(crate) fn preprocess(config: &Config, message: &Message, flow: &Flow) -> Res
         }
     }
     Ok(route)
+}
+
+/// Undoes what a strict router did before us (§16.4): it wrote the Route entry that we had recorded into the Request-URI,
+/// and the Request-URI to the end of Route.
+pub(crate) fn straighten(config: &Config, message: Message) -> Message {
+    let ours = message.request_uri().is_some_and(|uri| config.is_us(&uri) && uri.params.has("lr"));
+    let last = message.values(Name::Route).last().and_then(Address::parse);
+    let Some(target) = last.filter(|_| ours).map(|last| last.uri_text.to_owned()) else { return message };
+    let count = message.values(Name::Route).count();
+    let message = std::sync::Arc::new(message);
+    let mut edit = cusax_sip::Edit::new(std::sync::Arc::clone(&message));
+    // What we said in that entry still counts.
+    edit.push_above(Name::Route, &format!("<{}>", message.request_uri_text()));
+    edit.set_request_uri(&target);
+    edit.remove_values(Name::Route, |index, _| index + 1 == count);
+    Message::parse(edit.finish()).unwrap_or_else(|_| std::sync::Arc::unwrap_or_clone(message))
+}
+
+/// Takes our own Route entries off; where the next one is a strict router's, it becomes the Request-URI (§16.6 step 6).
+pub(crate) fn follow(route: &Route, message: &Message, edit: &mut cusax_sip::Edit) {
+    let strict = route.next.as_deref().filter(|next| Uri::parse(next).is_some_and(|uri| !uri.params.has("lr")));
+    match strict {
+        Some(next) => {
+            edit.pop(Name::Route, route.own + 1);
+            edit.append(Name::Route.as_str(), &format!("<{}>", message.request_uri_text()));
+            edit.set_request_uri(next);
+        }
+        None => edit.pop(Name::Route, route.own),
+    }
 }
 
 /// Methods that concern the call that they are sent in, and nothing else.
@@ -184,7 +216,8 @@ impl Config {
         let contact = (!message.to_tag().is_empty())
             .then(|| message.request_uri().and_then(|uri| self.core_named(&uri)))
             .flatten();
-        match named.or(contact) {
+        let recorded = route.core.and_then(|core| self.core_target(core));
+        match named.or(recorded).or(contact) {
             Some(target) => self.to(Zone::Core, target.transport, target.address),
             None => first.map(Target::core).ok_or(no_route(503, "No SIP server is configured behind this edge")),
         }
@@ -239,18 +272,18 @@ impl Config {
         Some(format!("<sip:{user}{}{transport};lr>", listener.sent_by))
     }
 
-    /// The Record-Route line for one side of us in a message of this Call-ID, with the account that is there; none for the
-    /// user agents inside.
+    /// The Record-Route line for one side of us in a message of this Call-ID, with the account that is there and the core server
+    /// on the other side; none for the user agents inside.
     pub(crate) fn record_route(
         &self,
         flow: &Flow,
-        account: Option<i64>,
+        (account, core): (Option<i64>, Option<SocketAddr>),
         place: Place,
         call_id: &str,
     ) -> Option<String> {
         let token = match self.listener(flow.listener)?.zone {
             Zone::Core => None,
-            Zone::Access | Zone::Peer => Some(self.seal(&Token { flow: *flow, account, place }, call_id)?),
+            Zone::Access | Zone::Peer => Some(self.seal(&Token { flow: *flow, account, core, place }, call_id)?),
         };
         self.own_uri(flow, token.as_deref())
     }

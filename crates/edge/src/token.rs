@@ -19,6 +19,8 @@ pub(crate) struct Token {
     pub(crate) flow: Flow,
     /// The account that registered over it (Path) or that is on this side of a dialog (Record-Route), where it is known.
     pub(crate) account: Option<i64>,
+    /// The core server on the other side of a dialog, where it is known: its later requests belong there.
+    pub(crate) core: Option<SocketAddr>,
     /// What it was written into.
     pub(crate) place: Place,
 }
@@ -60,15 +62,17 @@ impl Place {
 impl Config {
     /// Writes a token with the present key; `call_id` is that of the message that it goes into.
     pub(crate) fn seal(&self, token: &Token, call_id: &str) -> Option<String> {
-        let Token { flow, account, place } = token;
+        let Token { flow, account, core, place } = token;
         let mut plain = Vec::with_capacity(48);
         plain.extend(mark(self.listener(flow.listener)?));
-        plain.extend(flow.remote.port().to_be_bytes());
         plain.extend(flow.connection.map_or(0, |connection| connection.0).to_be_bytes());
         plain.extend(account.unwrap_or(0).to_be_bytes());
-        match flow.remote.ip() {
-            IpAddr::V4(address) => plain.extend(address.octets()),
-            IpAddr::V6(address) => plain.extend(address.octets()),
+        for address in [Some(flow.remote), *core].into_iter().flatten() {
+            match address.ip() {
+                IpAddr::V4(octets) => plain.extend([&[4][..], &octets.octets()].concat()),
+                IpAddr::V6(octets) => plain.extend([&[6][..], &octets.octets()].concat()),
+            }
+            plain.extend(address.port().to_be_bytes());
         }
         let payload = Payload { msg: &plain, aad: &place.bound_to(call_id) };
         let sealed = cipher(self.keys.token.first()?).encrypt(&nonce(), payload).ok()?;
@@ -91,17 +95,14 @@ impl Config {
         let mut rest = plain;
         let marked: [u8; 4] = take(&mut rest)?;
         let index = self.listeners.iter().position(|listener| mark(listener) == marked)?;
-        let port = u16::from_be_bytes(take(&mut rest)?);
         let connection = Some(u64::from_be_bytes(take(&mut rest)?)).filter(|id| *id != 0).map(ConnectionId);
         let account = Some(i64::from_be_bytes(take(&mut rest)?)).filter(|id| *id != 0);
-        let address: IpAddr = match rest.len() {
-            4 => take::<4>(&mut rest)?.into(),
-            _ => take::<16>(&mut rest)?.into(),
-        };
+        let remote = socket(&mut rest)?;
+        let core = if rest.is_empty() { None } else { Some(socket(&mut rest)?) };
         let listener = ListenerId(u16::try_from(index).ok()?);
         let transport = self.listener(listener)?.transport;
-        let flow = Flow { listener, transport, remote: SocketAddr::new(address, port), connection };
-        Some(Token { flow, account, place })
+        let flow = Flow { listener, transport, remote, connection };
+        Some(Token { flow, account, core, place })
     }
 }
 
@@ -119,6 +120,14 @@ fn cipher(key: &[u8; 32]) -> Aes256GcmSiv {
 /// Always the same: under RFC 8452 that tells only which tokens are equal, and equal tokens are what routes need.
 fn nonce() -> Nonce {
     Nonce::default()
+}
+
+fn socket(rest: &mut &[u8]) -> Option<SocketAddr> {
+    let address: IpAddr = match take::<1>(rest)? {
+        [4] => take::<4>(rest)?.into(),
+        _ => take::<16>(rest)?.into(),
+    };
+    Some(SocketAddr::new(address, u16::from_be_bytes(take(rest)?)))
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {

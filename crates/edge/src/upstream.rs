@@ -6,6 +6,7 @@
 //! One that answers 503 is draining: its dialogs go on, new requests go to others. The first answer makes it up again, at
 //! most 7 s after it can give one.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ use crate::config::{Config, CoreTarget, Zone};
 const INTERVAL: Duration = Duration::from_secs(5);
 /// For the answer to a probe.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two probes of a target that requests make doubtful.
+const SUSPECT: Duration = Duration::from_secs(1);
 /// Probes that must fail in a row.
 const FAILURES: u32 = 2;
 
@@ -35,6 +38,8 @@ struct Target {
     failures: u32,
     /// When the next probe is due, or the answer to the one that is out.
     due: Instant,
+    /// When it was last asked.
+    last: Instant,
     /// The probe that is out, and since when.
     asked: Option<(cusax_sip::transaction::ClientId, Instant)>,
 }
@@ -52,8 +57,8 @@ pub(crate) struct Upstreams {
 pub(crate) enum Told {
     Transmit(Transmit),
     Event(Event),
-    /// Whoever waits on this flow waits in vain.
-    Dead(Flow),
+    /// Whoever waits for this server may ask another.
+    Dead(SocketAddr),
 }
 
 impl Upstreams {
@@ -65,8 +70,11 @@ impl Upstreams {
         upstreams
     }
 
-    /// Takes the targets as they are now; those that were there before keep their state.
-    pub(crate) fn follow(&mut self, config: &Config, now: Instant) {
+    /// Takes the targets as they are now; those that were there before keep their state. Returns what changed of the
+    /// configured ones.
+    pub(crate) fn follow(&mut self, config: &Config, now: Instant) -> Vec<Event> {
+        let names: Vec<Arc<str>> = config.core.iter().map(|core| Arc::clone(&core.name)).collect();
+        let states: Vec<UpstreamState> = names.iter().map(|name| self.state_of(name)).collect();
         let mut before = std::mem::take(&mut self.targets);
         for core in &config.core {
             let Some(flow) = config.to_target(core) else { continue };
@@ -76,13 +84,24 @@ impl Upstreams {
                 self.last += 1;
                 let (number, name, sent_by) = (self.last, Arc::clone(&core.name), listener.sent_by.clone());
                 let state = UpstreamState::Up;
-                Target { number, flow, name, sent_by, state, failures: 0, due: now, asked: None }
+                Target { number, flow, name, sent_by, state, failures: 0, due: now, last: now, asked: None }
             });
             self.targets.push(target);
         }
         for (client, _) in before.into_iter().filter_map(|target| target.asked) {
             self.layer.abandon(client);
         }
+        let mut changed = Vec::new();
+        for (upstream, state) in names.into_iter().zip(states) {
+            let now = self.state_of(&upstream);
+            if now != state && !changed.iter().any(|(known, _)| *known == upstream) {
+                changed.push((upstream, now));
+            }
+        }
+        changed
+            .into_iter()
+            .map(|(upstream, state)| Event::SipUpstreamChanged(UpstreamChanged { upstream, state }))
+            .collect()
     }
 
     /// The targets in the order in which a new request tries them: those that are up first.
@@ -102,9 +121,10 @@ impl Upstreams {
 
     /// Takes note that a request to a flow was repeated or failed: the next probe is due now.
     pub(crate) fn suspect(&mut self, flow: &Flow, now: Instant) {
-        let waits = |target: &&mut Target| target.flow == *flow && target.asked.is_none() && target.due > now;
-        if let Some(target) = self.targets.iter_mut().find(waits).filter(|target| target.state != UpstreamState::Down) {
-            target.due = now;
+        let here = |target: &&mut Target| target.flow.remote == flow.remote && target.state != UpstreamState::Down;
+        for target in self.targets.iter_mut().filter(here).filter(|target| target.asked.is_none()) {
+            // Not more than one a second, however many requests are slow.
+            target.due = target.due.min(target.last + SUSPECT).max(now);
         }
     }
 
@@ -145,7 +165,7 @@ impl Upstreams {
     fn ask(&mut self, index: usize, now: Instant) {
         let tag = self.layer.tag();
         let Some(target) = self.targets.get_mut(index) else { return };
-        target.due = now + PATIENCE;
+        (target.due, target.last) = (now + PATIENCE, now);
         let opened = self.layer.open(Method::Options, target.flow, target.number, None);
         let Some((client, branch)) = opened else { return };
         target.asked = Some((client, now));
@@ -184,7 +204,8 @@ impl Upstreams {
             };
             let Some(index) = self.targets.iter().position(|target| target.number == owner) else { continue };
             let asked = self.targets.get_mut(index).and_then(|target| target.asked.take());
-            if let Some((_, since)) = asked {
+            if let Some((client, since)) = asked {
+                self.layer.abandon(client);
                 self.ended(index, result, now - since, told, now);
             }
         }
@@ -214,8 +235,9 @@ impl Upstreams {
         if state != before {
             told.push(Told::Event(Event::SipUpstreamChanged(UpstreamChanged { upstream: name, state })));
         }
-        if self.targets.get(index).is_some_and(|target| target.state == UpstreamState::Down) {
-            told.push(Told::Dead(flow));
+        let dead = self.targets.get(index).is_some_and(|target| target.state == UpstreamState::Down);
+        if dead && self.targets.iter().any(|target| target.state != UpstreamState::Down) {
+            told.push(Told::Dead(flow.remote));
         }
     }
 

@@ -15,6 +15,7 @@ pub mod media;
 pub mod moderation;
 pub mod service;
 pub mod sip;
+pub mod tls;
 pub mod xmpp;
 
 pub use correlation::{Correlation, LegId, SessionId};
@@ -31,6 +32,8 @@ pub enum Event {
     SipDropped(sip::Dropped),
     /// A SIP connection came, went, or was not made.
     SipConnection(sip::Connection),
+    /// A TLS handshake ended.
+    TlsHandshake(tls::Handshake),
     /// Requests were sent on.
     SipForwarded(sip::Forwarded),
     /// What is true of a SIP thread now.

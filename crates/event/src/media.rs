@@ -25,7 +25,7 @@ closed_enum! {
 pub struct Leg {
     /// How.
     pub state: LegState,
-    /// SIP status it was answered with, where it was refused.
+    /// SIP status it was answered with, where it was refused, or by which it was known that nobody is there any more.
     pub status: Option<u16>,
     /// Who.
     pub participant: Option<Identity>,

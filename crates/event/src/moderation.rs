@@ -49,6 +49,8 @@ closed_enum! {
         Rejected = "rejected",
         /// Tried and failed.
         Failed = "failed",
+        /// Perhaps it was decided while we could not look; nothing was done.
+        Unconfirmed = "unconfirmed",
     }
 }
 

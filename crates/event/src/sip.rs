@@ -121,6 +121,12 @@ closed_enum! {
         Flow = "flow",
         /// A connection that could not be accepted: as a rule the process has no descriptor left.
         AcceptFailed = "accept_failed",
+        /// A connection without a good PROXY header where one is due.
+        ProxyHeader = "proxy_header",
+        /// A connection whose TLS handshake failed.
+        Tls = "tls",
+        /// A connection that did not become a WebSocket for SIP.
+        WebSocket = "websocket",
     }
 }
 

@@ -173,6 +173,8 @@ impl Chat {
     ) -> Result<Received, ChatError> {
         let mut changes = self.inbox.subscribe();
         loop {
+            // Before looking: what comes in between is a change then, and not one that was seen.
+            let over = matches!(changes.borrow_and_update().stage, Stage::Closed { .. });
             let mut taken = None;
             self.inbox.send_if_modified(|inbox| {
                 taken = inbox.take(&wanted);
@@ -181,7 +183,7 @@ impl Chat {
             if let Some(taken) = taken {
                 return Ok(taken);
             }
-            if matches!(changes.borrow_and_update().stage, Stage::Closed { .. }) {
+            if over {
                 return Err(self.closed());
             }
             match timeout_at(deadline.into(), changes.changed()).await {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use cusax_event::LegId;
 use cusax_rtp::sdp::Stream;
 
-use crate::{PortId, Signalling};
+use crate::{Seat, Signalling};
 
 /// A conference, unique in the life of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,6 +28,11 @@ pub enum Command {
         /// What the control plane knows this decision by.
         cause: u64,
     },
+    /// A leg that no packet came from for long is not waited for any more: another waits behind its address.
+    StopWaiting {
+        /// The leg.
+        leg: LegId,
+    },
     /// A leg leaves: no packet is sent to it from now on.
     RemoveLeg {
         /// The leg.
@@ -42,8 +47,8 @@ pub struct AddLeg {
     pub leg: LegId,
     /// The conference, which begins with its first leg and ends with its last.
     pub conference: ConferenceId,
-    /// The port that [`Ports`](crate::Ports) gave it.
-    pub port: PortId,
+    /// The seat that [`Ports`](crate::Ports) gave it.
+    pub seat: Seat,
     /// Where its signalling comes from.
     pub signalling: Signalling,
     /// What offer and answer agreed.
@@ -59,8 +64,8 @@ pub struct AddLeg {
 pub struct UpdateLeg {
     /// The leg.
     pub leg: LegId,
-    /// Its port from now on.
-    pub port: PortId,
+    /// Its seat from now on.
+    pub seat: Seat,
     /// Where its signalling comes from now.
     pub signalling: Signalling,
     /// What offer and answer agreed.
@@ -85,7 +90,14 @@ pub enum Event {
     LegLatched {
         /// The leg.
         leg: LegId,
+        /// Its seat then.
+        seat: Seat,
         /// Their source.
         source: SocketAddr,
+    },
+    /// Nothing came from a leg for long: perhaps there is nobody any more. Told again as long as nothing comes.
+    LegSilent {
+        /// The leg.
+        leg: LegId,
     },
 }

@@ -54,7 +54,7 @@ impl Conference {
                 };
                 let mut csrcs = [0; CSRCS_MAX];
                 let named = talkers.name(index, &mut csrcs);
-                let to = (endpoint.port, endpoint.remote);
+                let to = (endpoint.seat.port, endpoint.remote);
                 let length = leg.send(to, &csrcs[..named], payload, out);
                 report.sent[codec.label() as usize] += 1;
                 report.sent_bytes += length as u64;

@@ -1,6 +1,7 @@
 //! One leg in its conference: what is heard of it, and the stream that it is sent.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use cusax_event::LegId;
 use cusax_event::media::ParticipantState;
@@ -26,6 +27,8 @@ pub(crate) struct Leg {
     pub(crate) confirmations: Vec<u64>,
     /// The SSRC of what it sends, once it has.
     pub(crate) source: Option<u32>,
+    /// When a packet of it came last, or its silence was told, or it described itself.
+    pub(crate) heard: Instant,
     /// Its voice in this tick, where [`Self::voiced`].
     pub(crate) frame: Frame,
     pub(crate) voiced: bool,
@@ -51,6 +54,7 @@ impl Leg {
         muted: bool,
         header: &Header,
         playout: Playout,
+        now: Instant,
     ) -> Self {
         let Header { ssrc, sequence, timestamp, .. } = *header;
         Self {
@@ -60,6 +64,7 @@ impl Leg {
             muted,
             confirmations: Vec::new(),
             source: None,
+            heard: now,
             frame: [0; FRAME_SAMPLES],
             voiced: false,
             playout,
@@ -86,12 +91,12 @@ impl Leg {
 
     /// Takes in a packet whose payload type was agreed.
     pub(crate) fn insert(&mut self, packet: &Packet<'_>, content: Content) {
-        self.source = Some(packet.ssrc());
         if self.gate.is_audible() {
             self.playout.insert(packet, content);
         } else {
             self.playout.pass_over(packet);
         }
+        self.source = self.playout.source();
     }
 
     /// Produces its voice for this tick. True where mutes and unmutes so far have come into effect.
@@ -106,6 +111,14 @@ impl Leg {
             self.playout.clear();
         }
         !(fades_out && self.voiced)
+    }
+
+    /// How long nothing may come from it before that is told: who is on hold may send nothing for as long as he likes.
+    pub(crate) const fn patience(&self) -> Duration {
+        match self.stream.direction {
+            Direction::SendRecv => SILENCE,
+            Direction::SendOnly | Direction::RecvOnly | Direction::Inactive => HELD,
+        }
     }
 
     /// Whether it is sent anything.
@@ -160,3 +173,8 @@ impl Leg {
         !muted && matches!(stream.direction, Direction::SendRecv)
     }
 }
+
+/// A silence after which somebody may be gone: far more than comfort noise and lost networks make.
+const SILENCE: Duration = Duration::from_secs(30);
+/// The same for who is on hold.
+const HELD: Duration = Duration::from_secs(180);

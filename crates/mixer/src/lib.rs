@@ -21,5 +21,5 @@ mod transmit;
 pub use command::{AddLeg, Command, ConferenceId, Event, UpdateLeg};
 pub use mixer::{Config, Mixer, TICK};
 pub use ports::{NoPort, Ports};
-pub use signalling::{Latch, PortId, Signalling, Trust};
+pub use signalling::{Latch, PortId, Seat, Signalling, Trust};
 pub use transmit::{Transmit, Transmits};

@@ -12,7 +12,7 @@ use cusax_rtp::sdp::Format;
 use slab::Slab;
 
 use crate::conference::Conference;
-use crate::demux::{Demux, Keyed};
+use crate::demux::{Demux, Keyed, Stream};
 use crate::leg::Leg;
 use crate::playout::Playout;
 use crate::{AddLeg, Command, ConferenceId, Event, Latch, PortId, Transmits, UpdateLeg};
@@ -52,7 +52,9 @@ pub struct Mixer {
     leg_ids: HashMap<LegId, usize, Keyed>,
     demux: Demux,
     due: Option<Instant>,
-    /// At most one for each command since they were last taken, and one a second for each leg.
+    /// Ticks until it is looked who is silent.
+    until_look: u32,
+    /// At most one for each command since they were last taken, and two a second for each leg.
     events: VecDeque<Event>,
     report: Report,
     /// How late the last tick began.
@@ -75,7 +77,8 @@ impl Mixer {
             leg_ids: HashMap::with_capacity_and_hasher(config.legs, hasher),
             demux: Demux::new(config.latch, hasher, config.legs),
             due: None,
-            events: VecDeque::with_capacity(64),
+            until_look: LOOK_EVERY,
+            events: VecDeque::with_capacity(config.legs),
             report: Report::default(),
             lag: Duration::ZERO,
         }
@@ -92,11 +95,16 @@ impl Mixer {
     pub fn handle_command(&mut self, command: Command, now: Instant) {
         match command {
             Command::AddLeg(add) => self.add(&add, now),
-            Command::UpdateLeg(update) => self.update(&update),
+            Command::UpdateLeg(update) => self.update(&update, now),
             Command::SetMuted { leg, muted, cause } => {
                 if let Some(leg) = self.leg(leg) {
                     leg.confirmations.push(cause);
                     leg.set(leg.stream, muted);
+                }
+            }
+            Command::StopWaiting { leg } => {
+                if let Some(&index) = self.leg_ids.get(&leg) {
+                    self.demux.stop_waiting(index);
                 }
             }
             Command::RemoveLeg { leg } => self.remove(leg),
@@ -135,6 +143,19 @@ impl Mixer {
                 }));
             });
         }
+        self.until_look = self.until_look.checked_sub(1).unwrap_or(LOOK_EVERY);
+        if self.until_look == 0 {
+            self.tell_silent(now);
+        }
+    }
+
+    fn tell_silent(&mut self, now: Instant) {
+        for (_, leg) in &mut self.legs {
+            if now.saturating_duration_since(leg.heard) >= leg.patience() {
+                leg.heard = now;
+                self.events.push_back(Event::LegSilent { leg: leg.id });
+            }
+        }
     }
 
     /// Notes how long a tick took, which only the thread with the clock knows.
@@ -170,15 +191,18 @@ impl Mixer {
             Malformed::Short | Malformed::Version | Malformed::Padding => DropReason::Malformed,
         })?;
         let known = self.demux.known(port, source);
-        let index =
-            known.or_else(|| self.demux.candidate(port, source, packet.ssrc(), now)).ok_or(DropReason::Stranger)?;
+        let stream = Stream { ssrc: packet.ssrc(), sequence: packet.sequence() };
+        let index = known.or_else(|| self.demux.candidate(port, source, stream, now)).ok_or(DropReason::Stranger)?;
         let leg = self.legs.get_mut(index).ok_or(DropReason::Stranger)?;
         let Some(format) = leg.stream.formats.format(packet.payload_type()) else {
             // What was not agreed proves nothing about where a leg's packets come from.
             return Err(known.map_or(DropReason::Stranger, |_| DropReason::PayloadType));
         };
-        if self.demux.heard(index, source, packet.ssrc(), now) {
-            self.events.push_back(Event::LegLatched { leg: leg.id, source });
+        leg.heard = now;
+        if self.demux.heard(index, source, stream, now)
+            && let Some(endpoint) = self.demux.endpoint(index)
+        {
+            self.events.push_back(Event::LegLatched { leg: leg.id, seat: endpoint.seat, source });
         }
         let (content, label) = match format {
             Format::Audio(codec) => (Content::Audio, codec.label()),
@@ -206,20 +230,21 @@ impl Mixer {
         };
         let playout = Playout::new(self.config.jitter);
         let ids = (add.leg, conference);
-        let index = self.legs.insert(Leg::new(ids, add.stream, add.muted, &header, playout));
+        let index = self.legs.insert(Leg::new(ids, add.stream, add.muted, &header, playout, now));
         self.leg_ids.insert(add.leg, index);
-        self.demux.place(index, add.port, canonical(add.stream.remote), add.signalling);
+        self.demux.place(index, add.seat, canonical(add.stream.remote), add.signalling);
         if let Some(conference) = self.conferences.get_mut(conference) {
             conference.legs.push(index);
         }
         self.due.get_or_insert(now + TICK);
     }
 
-    fn update(&mut self, update: &UpdateLeg) {
+    fn update(&mut self, update: &UpdateLeg, now: Instant) {
         let Some(&index) = self.leg_ids.get(&update.leg) else { return };
         let Some(leg) = self.legs.get_mut(index) else { return };
         leg.set(update.stream, leg.muted);
-        self.demux.place(index, update.port, canonical(update.stream.remote), update.signalling);
+        leg.heard = now;
+        self.demux.place(index, update.seat, canonical(update.stream.remote), update.signalling);
     }
 
     fn remove(&mut self, leg: LegId) {
@@ -268,3 +293,5 @@ const fn next_random(state: &mut u64) -> u64 {
 
 /// A delay up to which ticks are made up for.
 const CATCH_UP_MAX: Duration = Duration::from_millis(100);
+/// Ticks from one look at who is silent to the next: a second.
+const LOOK_EVERY: u32 = 50;

@@ -47,6 +47,11 @@ impl Playout {
         self.voiced = false;
     }
 
+    /// The SSRC of what it plays.
+    pub(crate) fn source(&self) -> Option<u32> {
+        self.jitter.ssrc()
+    }
+
     pub(crate) fn take_statistics(&mut self) -> Statistics {
         self.jitter.take_statistics()
     }

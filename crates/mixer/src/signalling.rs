@@ -6,6 +6,15 @@ use std::net::{IpAddr, SocketAddr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PortId(pub u16);
 
+/// A leg's seat: the port that [`Ports`](crate::Ports) gave it, for as long as it describes itself in the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seat {
+    /// The port.
+    pub port: PortId,
+    /// What tells it from the seats that were given before.
+    pub turn: u64,
+}
+
 /// Whether a leg's audio may come from elsewhere than its description says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {

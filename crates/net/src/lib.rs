@@ -1,4 +1,4 @@
-//! The only crate with sockets, clock, DNS and random source.
+//! The only crate with sockets, TLS, clock, DNS and random source.
 //!
 //! It knows bytes and addresses, never SIP, XMPP or RTP: cores are given what is read here as arguments. What waits
 //! is either a future of a tokio runtime ([`udp::AsyncSocket`], [`stream::Streams`], [`link::TcpLink`],
@@ -15,5 +15,6 @@ pub mod random;
 pub mod resolver;
 pub mod stream;
 pub mod thread;
+pub mod tls;
 pub mod udp;
 pub mod wait;

@@ -1,32 +1,40 @@
-//! Message streams over TCP: listeners, connections, and one queue of what happens on them.
+//! Message streams over TCP, TLS and WebSocket: listeners, connections, and one queue of what happens on them.
 //!
 //! One worker owns a [`Streams`]; each listener and connection is a task of that worker's runtime, which speaks to it
-//! through one bounded queue and ends with it. Where the queue is full, tasks stop to read, and TCP slows the peers.
+//! through one bounded queue and ends with it. Where the queue is full, tasks stop to read, and TCP slows the peers. What
+//! comes before the first message of a connection (PROXY header, TLS, upgrade to a WebSocket) runs on another runtime.
 
 mod connection;
 mod event;
 mod framing;
+mod handshake;
 mod limits;
 mod listener;
+mod proxy_header;
 mod source;
+mod websocket;
+mod wire;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::{AbortHandle, JoinSet};
 
 pub use event::{CloseReason, RefuseReason, StreamEvent};
 pub use framing::{Frame, Framer};
+pub use handshake::{Cause, HandshakeFailure, Layer, Layers, SecureTarget, Security};
 pub use limits::Limits;
 
 use crate::random;
-use connection::Connection;
+use connection::{Beginning, Connection};
 use source::Sources;
 
 /// Names a connection; never used twice in the life of the process.
@@ -60,7 +68,11 @@ pub struct AtCapacity;
 pub struct Streams {
     framer: Framer,
     limits: Limits,
-    listeners: usize,
+    /// Where handshakes run, and how many may.
+    control: Handle,
+    handshakes: Arc<Semaphore>,
+    /// What the connections of each listener begin with.
+    listeners: Vec<Layers>,
     connections: HashMap<ConnectionId, Entry>,
     sources: Sources,
     dropped: VecDeque<ConnectionId>,
@@ -76,8 +88,12 @@ struct Entry {
     writes: Option<mpsc::Sender<Bytes>>,
     task: AbortHandle,
     peer: SocketAddr,
-    /// The source that it counts for; `None` for one that we made.
+    /// Who accepted it; `None` for one that we made.
+    listener: Option<ListenerId>,
+    /// The source that it counts for; `None` for one that we made, and while it is not known.
     source: Option<IpAddr>,
+    /// False until `Opened` was told.
+    opened: bool,
 }
 
 /// What tasks tell the owner.
@@ -85,20 +101,23 @@ struct Entry {
 enum Report {
     Accepted { listener: ListenerId, stream: TcpStream, local: SocketAddr, peer: SocketAddr },
     AcceptFailed { listener: ListenerId, error: io::Error },
-    Connected { id: ConnectionId, local: SocketAddr },
+    Established { id: ConnectionId, local: SocketAddr, peer: SocketAddr, security: Option<Security> },
     Message { id: ConnectionId, bytes: Bytes },
     Closed { id: ConnectionId, reason: CloseReason },
 }
 
 impl Streams {
-    /// Makes an owner without listeners or connections; `framer` finds the messages of all of them.
+    /// Makes an owner without listeners or connections; `framer` finds the messages of all of them, and `control` is the
+    /// runtime for handshakes.
     #[must_use]
-    pub fn new(framer: Framer, limits: Limits) -> Self {
+    pub fn new(framer: Framer, limits: Limits, control: Handle) -> Self {
         let (reports, inbox) = mpsc::channel(limits.events.max(1));
         Self {
             framer,
             limits,
-            listeners: 0,
+            control,
+            handshakes: Arc::new(Semaphore::new(limits.handshakes)),
+            listeners: Vec::new(),
             connections: HashMap::new(),
             sources: Sources::default(),
             dropped: VecDeque::new(),
@@ -108,37 +127,40 @@ impl Streams {
         }
     }
 
-    /// Accepts connections at `address` (port 0: any free one) and tells the address that it is bound to.
+    /// Accepts connections at `address` (port 0: any free one) that begin with `layers`, and tells the address that it is
+    /// bound to.
     ///
     /// # Errors
     /// What the system calls say, `AddrInUse` above all.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn listen(&mut self, address: SocketAddr) -> io::Result<(ListenerId, SocketAddr)> {
+    pub fn listen(&mut self, address: SocketAddr, layers: Layers) -> io::Result<(ListenerId, SocketAddr)> {
         let listener = listener::bind(address)?;
         let local = listener.local_addr()?;
-        let id = ListenerId(self.listeners);
-        self.listeners += 1;
+        let id = ListenerId(self.listeners.len());
+        self.listeners.push(layers);
         self.tasks.spawn(listener::accept(listener, id, self.reports.clone()));
         Ok((id, local))
     }
 
-    /// Begins to connect; `Opened` or `Closed` tells how it went. What is sent meanwhile is queued.
+    /// Begins to connect, by TCP or by TLS; `Opened` or `Closed` tells how it went. What is sent meanwhile is queued.
     ///
     /// # Errors
     /// [`AtCapacity`].
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn connect(&mut self, to: SocketAddr) -> Result<ConnectionId, AtCapacity> {
+    pub fn connect(&mut self, to: SocketAddr, tls: Option<SecureTarget>) -> Result<ConnectionId, AtCapacity> {
         if self.connections.len() >= self.limits.connections + self.limits.own_connections {
             return Err(AtCapacity);
         }
         let (connection, writes) = self.connection(self.limits.own_write_queue);
         let id = connection.id;
-        let task = self.tasks.spawn(connection.connect(to));
-        self.insert(id, writes, task, to, None);
+        let tls = tls.map(|target| (self.control.clone(), target));
+        let task = self.tasks.spawn(connection.connect(to, tls));
+        let entry = Entry { writes: Some(writes), task, peer: to, listener: None, source: None, opened: false };
+        self.connections.insert(id, entry);
         Ok(id)
     }
 
@@ -202,38 +224,85 @@ impl Streams {
     /// Takes in what a task reported; `None` for what was under way from a connection that is dropped.
     fn take(&mut self, report: Report) -> Option<StreamEvent> {
         match report {
-            Report::Accepted { listener, stream, local, peer } => Some(self.accept(listener, stream, local, peer)),
+            Report::Accepted { listener, stream, local, peer } => self.accept(listener, stream, local, peer),
             Report::AcceptFailed { listener, error } => Some(StreamEvent::AcceptFailed { listener, error }),
-            Report::Connected { id, local } => {
-                let peer = self.connections.get(&id)?.peer;
-                Some(StreamEvent::Opened { connection: id, local, peer, listener: None })
-            }
+            Report::Established { id, local, peer, security } => self.establish(id, local, peer, security),
             Report::Message { id, bytes } => {
                 self.connections.contains_key(&id).then_some(StreamEvent::Message { connection: id, bytes })
             }
             Report::Closed { id, reason } => {
-                self.remove(id)?;
-                Some(StreamEvent::Closed { connection: id, reason })
+                let entry = self.remove(id)?;
+                match (entry.listener, reason) {
+                    (Some(listener), CloseReason::Handshake(failure)) => {
+                        let reason = RefuseReason::Handshake(failure);
+                        Some(StreamEvent::Refused { listener, peer: entry.peer, reason })
+                    }
+                    // The system failed it while it began: nobody was told of it.
+                    (Some(_), _) if !entry.opened => None,
+                    (Some(_) | None, _) => Some(StreamEvent::Closed { connection: id, reason }),
+                }
             }
         }
     }
 
-    fn accept(&mut self, listener: ListenerId, stream: TcpStream, local: SocketAddr, peer: SocketAddr) -> StreamEvent {
-        let refused = if self.connections.len() >= self.limits.connections {
-            Some(RefuseReason::Connections)
-        } else if !self.sources.admit(peer.ip(), self.limits.per_source) {
-            Some(RefuseReason::Source)
-        } else {
-            None
+    /// Takes a connection; `None` where it has to come to its messages first.
+    fn accept(
+        &mut self,
+        listener: ListenerId,
+        stream: TcpStream,
+        local: SocketAddr,
+        peer: SocketAddr,
+    ) -> Option<StreamEvent> {
+        let layers = self.listeners.get(listener.0)?.clone();
+        let refused = |reason| Some(StreamEvent::Refused { listener, peer, reason });
+        if self.connections.len() >= self.limits.connections {
+            return refused(RefuseReason::Connections);
+        }
+        // Whom a balancer connects for, it says later.
+        let source = (!layers.proxy_protocol).then_some(peer.ip());
+        let permit = match layers.are_none() {
+            true => None,
+            false => match Arc::clone(&self.handshakes).try_acquire_owned() {
+                Ok(permit) => Some(permit),
+                Err(_) => return refused(RefuseReason::Handshakes),
+            },
         };
-        if let Some(reason) = refused {
-            return StreamEvent::Refused { listener, peer, reason };
+        if source.is_some_and(|source| !self.sources.admit(source, self.limits.per_source)) {
+            return refused(RefuseReason::Source);
         }
         let (connection, writes) = self.connection(self.limits.write_queue);
-        let id = connection.id;
-        let task = self.tasks.spawn(connection.serve(stream));
-        self.insert(id, writes, task, peer, Some(peer.ip()));
-        StreamEvent::Opened { connection: id, local, peer, listener: Some(listener) }
+        let (id, opened) = (connection.id, permit.is_none());
+        let task = match permit {
+            None => self.tasks.spawn(connection.serve(stream)),
+            Some(permit) => {
+                let beginning = Beginning { control: self.control.clone(), layers, permit };
+                self.tasks.spawn(connection.begin(stream, peer, beginning))
+            }
+        };
+        let entry = Entry { writes: Some(writes), task, peer, listener: Some(listener), source, opened };
+        self.connections.insert(id, entry);
+        opened.then_some(StreamEvent::Opened { connection: id, local, peer, listener: Some(listener), security: None })
+    }
+
+    /// Takes note that a connection has come to its messages.
+    fn establish(
+        &mut self,
+        id: ConnectionId,
+        local: SocketAddr,
+        peer: SocketAddr,
+        security: Option<Security>,
+    ) -> Option<StreamEvent> {
+        let entry = self.connections.get_mut(&id)?;
+        (entry.opened, entry.peer) = (true, peer);
+        let listener = entry.listener;
+        if let Some(listener) = listener.filter(|_| entry.source.is_none()) {
+            if !self.sources.admit(peer.ip(), self.limits.per_source) {
+                self.remove(id)?.task.abort();
+                return Some(StreamEvent::Refused { listener, peer, reason: RefuseReason::Source });
+            }
+            entry.source = Some(peer.ip());
+        }
+        Some(StreamEvent::Opened { connection: id, local, peer, listener, security })
     }
 
     fn connection(&self, queue: usize) -> (Connection, mpsc::Sender<Bytes>) {
@@ -247,18 +316,6 @@ impl Streams {
             answers: sender.downgrade(),
         };
         (connection, sender)
-    }
-
-    fn insert(
-        &mut self,
-        id: ConnectionId,
-        writes: mpsc::Sender<Bytes>,
-        task: AbortHandle,
-        peer: SocketAddr,
-        source: Option<IpAddr>,
-    ) {
-        let entry = Entry { writes: Some(writes), task, peer, source };
-        self.connections.insert(id, entry);
     }
 
     fn remove(&mut self, id: ConnectionId) -> Option<Entry> {

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cusax_net::stream::{
-    AtCapacity, CloseReason, ConnectionId, Frame, Limits, RefuseReason, SendError, StreamEvent, Streams,
+    AtCapacity, CloseReason, ConnectionId, Frame, Layers, Limits, RefuseReason, SendError, StreamEvent, Streams,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 
 #[tokio::test]
 async fn message_that_comes_byte_by_byte_is_one_message() {
@@ -202,8 +203,8 @@ async fn what_is_queued_before_close_is_written() {
 #[tokio::test]
 async fn messages_sent_while_connecting_arrive_in_order() {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut streams = Streams::new(semicolon, Limits::default());
-    let id = streams.connect(server.local_addr().unwrap()).unwrap();
+    let mut streams = Streams::new(semicolon, Limits::default(), Handle::current());
+    let id = streams.connect(server.local_addr().unwrap(), None).unwrap();
     streams.send(id, Bytes::from_static(b"one;")).unwrap();
     streams.send(id, Bytes::from_static(b"two;")).unwrap();
     let (mut accepted, peer) = server.accept().await.unwrap();
@@ -221,8 +222,8 @@ async fn refused_connect_is_closed_and_never_opened() {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr().unwrap();
     drop(server);
-    let mut streams = Streams::new(semicolon, Limits::default());
-    let id = streams.connect(address).unwrap();
+    let mut streams = Streams::new(semicolon, Limits::default(), Handle::current());
+    let id = streams.connect(address, None).unwrap();
     let StreamEvent::Closed { connection, reason } = streams.next().await else {
         panic!("not closed");
     };
@@ -282,7 +283,7 @@ async fn total_of_connections_is_bounded_in_both_directions() {
     opened(&mut streams).await;
     let _second = TcpStream::connect(address).await.unwrap();
     assert_eq!(refused(&mut streams).await, RefuseReason::Connections);
-    assert_eq!(streams.connect(address), Err(AtCapacity));
+    assert_eq!(streams.connect(address, None), Err(AtCapacity));
 }
 
 #[tokio::test]
@@ -315,8 +316,8 @@ fn semicolon(bytes: &[u8]) -> Frame {
 }
 
 fn listening(address: &str, limits: Limits) -> (Streams, SocketAddr) {
-    let mut streams = Streams::new(semicolon, limits);
-    let (_, local) = streams.listen(address.parse().expect("an address")).expect("a free port");
+    let mut streams = Streams::new(semicolon, limits, Handle::current());
+    let (_, local) = streams.listen(address.parse().expect("an address"), Layers::default()).expect("a free port");
     (streams, local)
 }
 

@@ -6,12 +6,14 @@
 //! that would make it longer than [`DEPTH_MAX`] is cut to the target at once.
 
 mod slot;
+mod source;
 mod statistics;
 
 use self::slot::{NOWHERE, SLOTS, Slot, index};
+use self::source::{Rival, Source};
 pub use self::statistics::Statistics;
 use crate::packet::Packet;
-use crate::seq::{Arrival, Sequence};
+use crate::seq::Arrival;
 
 /// The most packets that wait, by sequence number: the bound of the delay.
 pub const DEPTH_MAX: u64 = 10;
@@ -24,6 +26,7 @@ pub const PAYLOAD_MAX: usize = 480;
 pub struct JitterBuffer {
     slots: Box<[Slot; SLOTS]>,
     source: Option<Source>,
+    rival: Rival,
     /// No place before this one is played.
     floor: u64,
     /// One behind the newest place that is filled; `floor` where none is.
@@ -69,6 +72,7 @@ impl JitterBuffer {
         Self {
             slots: Box::new([Slot::EMPTY; SLOTS]),
             source: None,
+            rival: Rival::default(),
             floor: 0,
             end: 0,
             phase: Phase::Filling { waited: 0 },
@@ -79,7 +83,7 @@ impl JitterBuffer {
         }
     }
 
-    /// Takes in a packet. A new SSRC starts afresh.
+    /// Takes in a packet. A new SSRC starts afresh with the second of two packets in a row.
     pub fn insert(&mut self, packet: &Packet<'_>, content: Content) {
         let Some(place) = self.place(packet) else { return };
         if place < self.floor || self.end > place + DEPTH_MAX {
@@ -152,6 +156,12 @@ impl JitterBuffer {
         self.conceal()
     }
 
+    /// The SSRC of the stream, once there was a packet.
+    #[must_use]
+    pub fn ssrc(&self) -> Option<u32> {
+        self.source.as_ref().map(|source| source.ssrc)
+    }
+
     /// Takes the counts since the last time.
     pub fn take_statistics(&mut self) -> Statistics {
         if let Some(source) = &mut self.source {
@@ -167,10 +177,14 @@ impl JitterBuffer {
     fn place(&mut self, packet: &Packet<'_>) -> Option<u64> {
         let known = self.source.as_mut().filter(|source| source.ssrc == packet.ssrc());
         let Some(source) = known else {
+            if self.source.is_some() && !self.rival.is_proven_by(packet) {
+                self.statistics.late += 1;
+                return None;
+            }
             let statistics = self.take_statistics();
-            let sequence = Sequence::new(packet.sequence());
-            let place = sequence.highest();
-            self.source = Some(Source { ssrc: packet.ssrc(), sequence, lost: 0 });
+            let source = Source::new(packet);
+            let place = source.sequence.highest();
+            self.source = Some(source);
             self.restart(0);
             self.statistics = statistics;
             return Some(place);
@@ -242,14 +256,6 @@ impl JitterBuffer {
         self.owed = 0;
         self.phase = Phase::Filling { waited: 0 };
     }
-}
-
-#[derive(Clone, Debug)]
-struct Source {
-    ssrc: u32,
-    sequence: Sequence,
-    /// Losses already counted.
-    lost: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -404,11 +410,11 @@ mod tests {
     }
 
     #[test]
-    fn a_new_source_starts_afresh() {
+    fn a_new_source_starts_afresh_with_its_second_packet_in_a_row() {
         let mut buffer = playing(0..5, 2);
-        insert_as(&mut buffer, 40_000, 8, Content::Audio);
-        insert_as(&mut buffer, 40_001, 8, Content::Audio);
-        assert_eq!(drain(&mut buffer, 2), [40_000, 40_001]);
+        (40_000..40_003).for_each(|number| insert_as(&mut buffer, number, 8, Content::Audio));
+        assert_eq!(drain(&mut buffer, 2), [40_001, 40_002]);
+        assert_eq!((buffer.ssrc(), buffer.take_statistics().late), (Some(8), 1));
     }
 
     #[test]
@@ -487,8 +493,7 @@ mod tests {
     /// A packet whose payload is its number.
     fn packet(number: u16, ssrc: u32) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let header = Header { marker: false, payload_type: 0, sequence: number, timestamp: 0, ssrc };
-        header.write(&[], &mut bytes);
+        Header { marker: false, payload_type: 0, sequence: number, timestamp: 0, ssrc }.write(&[], &mut bytes);
         bytes.extend_from_slice(&number.to_be_bytes());
         bytes
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::Uri;
-use crate::value::{Params, unquote};
+use crate::value::{Params, is_lws, unquote};
 
 /// A display name, a URI and header parameters.
 #[derive(Clone, Copy, Debug)]
@@ -21,16 +21,21 @@ impl<'a> Address<'a> {
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
         let text = text.trim();
-        let open = bracket(text)?;
-        let Some(open) = open else {
+        let Some(open) = unquoted(text, |byte| byte == b'<')? else {
             let (uri, params) = text.split_at(text.find(';').unwrap_or(text.len()));
             let uri_text = uri.trim_end();
             return (!uri_text.is_empty()).then_some(Self { display: "", uri_text, params: Params(params) });
         };
         let close = open + text[open..].find('>')?;
-        let uri_text = text[open + 1..close].trim();
-        let params = text[close + 1..].trim_start();
-        if !(params.is_empty() || params.starts_with(';')) || uri_text.is_empty() {
+        let (uri_text, params) = (&text[open + 1..close], text[close + 1..].trim_start());
+        if !(params.is_empty() || params.starts_with(';')) || uri_text.is_empty() || uri_text.bytes().any(is_lws) {
+            return None;
+        }
+        // RFC 4475 §3.1.2.15: where one reader finds a name, another finds a second address.
+        let separates = |byte| matches!(byte, b',' | b';' | b':');
+        if unquoted(&text[..open], separates)?.is_some()
+            || unquoted(params, |byte| matches!(byte, b',' | b'<'))?.is_some()
+        {
             return None;
         }
         Some(Self { display: text[..open].trim(), uri_text, params: Params(params) })
@@ -49,15 +54,15 @@ impl<'a> Address<'a> {
     }
 }
 
-/// The place of the opening bracket outside quotes; `None` for an unterminated quoted string.
-fn bracket(text: &str) -> Option<Option<usize>> {
+/// The place of the first byte outside quotes that is wanted; `None` for an unterminated quoted string.
+fn unquoted(text: &str, wanted: impl Fn(u8) -> bool) -> Option<Option<usize>> {
     let (mut quoted, mut escaped) = (false, false);
     for (at, byte) in text.bytes().enumerate() {
         match byte {
             _ if escaped => escaped = false,
             b'\\' if quoted => escaped = true,
             b'"' => quoted = !quoted,
-            b'<' if !quoted => return Some(Some(at)),
+            byte if !quoted && wanted(byte) => return Some(Some(at)),
             _ => {}
         }
     }
@@ -84,7 +89,7 @@ mod tests {
 
     #[test]
     fn refuses_unbalanced_values() {
-        for bad in ["", "\"a <sip:x@y>", "<sip:x@y", "<>", "<sip:x@y> junk"] {
+        for bad in ["", "\"a <sip:x@y>", "<sip:x@y", "<>", "<sip:x@y> junk", "< sip:x@y >", "a, b <sip:x@y>"] {
             assert!(Address::parse(bad).is_none(), "{bad}");
         }
     }

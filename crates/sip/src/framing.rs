@@ -4,6 +4,7 @@ use memchr::memmem;
 
 use crate::message::MAX_HEADER_BYTES;
 use crate::name::Name;
+use crate::value::{length, trim};
 
 /// Longest body on a stream, in bytes.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -53,17 +54,27 @@ pub fn frame(buffer: &[u8]) -> Frame {
     if buffer.len() < total { Frame::Incomplete } else { Frame::Message(total) }
 }
 
+/// Reads the length as [`crate::Message`] does: where the two differed, one would take for a message what the other takes
+/// for a body.
 fn content_length(head: &[u8]) -> Option<usize> {
-    let mut found = None;
-    // A line that begins with white space goes on with the one before: no header, whatever it looks like.
-    for line in head.split(|byte| *byte == b'\n').filter(|line| !matches!(line, [b' ' | b'\t', ..])) {
-        let Some(colon) = memchr::memchr(b':', line) else { continue };
-        if Name::of(line[..colon].trim_ascii()) != Name::ContentLength {
+    let (mut found, mut begin) = (None, 0);
+    while begin < head.len() {
+        let mut end = begin;
+        loop {
+            end += memchr::memchr(b'\n', &head[end..]).map_or(head.len() - end, |at| at + 1);
+            // A line that begins with white space goes on with the one before: no header, whatever it looks like.
+            if !matches!(head.get(end), Some(b' ' | b'\t')) {
+                break;
+            }
+        }
+        let line = begin..end;
+        begin = end;
+        let Some(colon) = memchr::memchr(b':', &head[line.clone()]).map(|at| line.start + at) else { continue };
+        let blanks = head[line.start..colon].iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        if Name::of(&head[line.start..colon - blanks]) != Name::ContentLength {
             continue;
         }
-        let text = std::str::from_utf8(line[colon + 1..].trim_ascii()).ok()?;
-        let digits = text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_digit());
-        let length = digits.then(|| text.parse().ok()).flatten()?;
+        let length = length(std::str::from_utf8(&head[trim(head, colon + 1..line.end)]).ok()?)?;
         if found.is_some_and(|other| other != length) {
             return None;
         }

@@ -21,6 +21,7 @@ mod name;
 pub mod proxy;
 pub mod session_id;
 pub mod status;
+pub mod stun;
 pub mod transaction;
 pub mod ua;
 pub mod uri;

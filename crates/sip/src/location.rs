@@ -233,7 +233,14 @@ impl Lookup {
 
     /// Takes an answer; an error where DNS gave none in time.
     pub fn handle_records(&mut self, records: Result<Records, LocateError>) {
-        self.unanswered |= records == Err(LocateError::Unanswered);
+        if records == Err(LocateError::Unanswered) {
+            self.unanswered = true;
+            // What did not answer may well be there: to go on as if it were not would lead elsewhere.
+            if !matches!(self.step, Step::Hosts(_)) {
+                self.step = Step::Done;
+                return;
+            }
+        }
         let records = records.unwrap_or(Records::Addresses(Vec::new()));
         match (std::mem::replace(&mut self.step, Step::Done), records) {
             (Step::Naptr, Records::Naptr(records)) => self.choose(&records),
@@ -246,6 +253,12 @@ impl Lookup {
             (Step::Hosts(hosts), _) => self.reach(hosts, &[]),
             (Step::Done, _) => {}
         }
+    }
+
+    /// False where DNS did not answer for some of the hosts, so that there may be more places.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        !self.unanswered
     }
 
     /// Where to send, the best first; to be called when [`Lookup::poll_question`] has no more.

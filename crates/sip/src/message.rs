@@ -6,11 +6,11 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use memchr::{memchr, memchr3_iter};
+use memchr::memchr;
 
 use crate::method::{Method, method_of};
 use crate::name::Name;
-use crate::value::{digits, is_lws, is_token, split, trim};
+use crate::value::{digits, has_stray_control, is_lws, is_token, length, split, trim};
 use crate::{Address, Uri, Via};
 
 /// Most header lines that a message may have.
@@ -339,11 +339,16 @@ fn scan(bytes: &Bytes) -> Result<Message, ParseError> {
         return refuse(leading, "no start line");
     };
     let line = trim(data, leading..line_end);
-    let Some((start, mut defect)) = start_line(data, line) else {
+    let Some((start, mut defect)) = start_line(data, line.clone()) else {
         return refuse(leading, "not a SIP start line");
     };
-    if has_stray_control(&data[leading..=line_end]) {
+    if has_stray_control(&data[leading..=line_end]) || memchr(0, &data[leading..line_end]).is_some() {
         defect.get_or_insert(STRAY_CONTROL);
+    }
+    let blanks = line.start > leading || line_end - line.end > 1;
+    if blanks && matches!(start, Start::Request { .. }) {
+        // RFC 4475 §3.1.2.10: a proxy must not pass them on, and what it changes it does not sign.
+        defect.get_or_insert(Defect { status: 400, reason: "White space around the request line" });
     }
     let mut fields: Vec<Field> = Vec::with_capacity(24);
     let mut at = line_end + 1;
@@ -440,7 +445,9 @@ fn field(data: &[u8], line: Range<usize>) -> Result<Field, Defect> {
     let colon = memchr(b':', text).ok_or(malformed("Header line without a colon"))?;
     let name_span = trim(data, line.start..line.start + colon);
     // A name with bytes that no name may have would slip past whoever filters by name (header smuggling).
-    if name_span.start != line.start || name_span.is_empty() || !data[name_span.clone()].iter().copied().all(is_token) {
+    let folded = memchr(b'\n', &text[..colon]).is_some();
+    let token = !name_span.is_empty() && data[name_span.clone()].iter().copied().all(is_token);
+    if name_span.start != line.start || folded || !token {
         return Err(malformed("Malformed header name"));
     }
     if has_stray_control(text) {
@@ -452,24 +459,11 @@ fn field(data: &[u8], line: Range<usize>) -> Result<Field, Defect> {
 
 const STRAY_CONTROL: Defect = Defect { status: 400, reason: "Control character in a header" };
 
-/// True for NUL and for CR or LF that are no CRLF: where one parser ends a line and another does not, a header can be
-/// hidden from the first.
-fn has_stray_control(line: &[u8]) -> bool {
-    memchr3_iter(0, b'\r', b'\n', line).any(|at| match line[at] {
-        b'\r' => line.get(at + 1) != Some(&b'\n'),
-        b'\n' => at == 0 || line[at - 1] != b'\r',
-        _ => true,
-    })
-}
-
 fn content_length(message: &Message) -> Result<Option<usize>, Defect> {
     let mut found = None;
     for field in message.lines(Name::ContentLength) {
         let text = message.text(field.value.clone());
-        let length = (text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_digit()))
-            .then(|| text.parse::<usize>().ok())
-            .flatten()
-            .ok_or(Defect { status: 400, reason: "Malformed Content-Length" })?;
+        let length = length(text).ok_or(Defect { status: 400, reason: "Malformed Content-Length" })?;
         if found.is_some_and(|other| other != length) {
             return Err(Defect { status: 400, reason: "Content-Length given twice" });
         }

@@ -7,6 +7,7 @@
 
 mod best;
 mod context;
+mod output;
 mod response;
 
 use std::collections::VecDeque;
@@ -17,15 +18,16 @@ use bytes::Bytes;
 use slab::Slab;
 
 pub use context::{ContextId, Hop};
+pub use output::Output;
 
 use crate::flow::via_name;
 use crate::method::Method;
 use crate::name::Name;
 use crate::transaction::{self, Layer, ServerId, T64, Timers};
-use crate::{Compose, Edit, Flow, Message, Transmit};
+use crate::{Compose, Edit, Flow, Message};
 use best::Candidate;
 use context::{Branch, BranchState, Context};
-use cusax_event::sip::{DropReason, Timer};
+use cusax_event::sip::DropReason;
 
 /// Timer C (RFC 3261 §16.6 step 11): more than three minutes.
 pub const TIMER_C: Duration = Duration::from_secs(185);
@@ -33,87 +35,6 @@ pub const TIMER_C: Duration = Duration::from_secs(185);
 const MAX_BREADTH: u32 = 60;
 /// Most branches of one request.
 pub const MAX_BRANCHES: usize = 32;
-
-/// What the proxy core wants done, decided or known.
-#[derive(Debug)]
-pub enum Output {
-    /// Bytes to send.
-    Transmit {
-        /// Where and what.
-        transmit: Transmit,
-        /// True where they were sent before.
-        again: bool,
-    },
-    /// A new request: answer it or forward it.
-    Request {
-        /// Its context.
-        context: ContextId,
-        /// The request.
-        message: Arc<Message>,
-        /// Where it came from.
-        flow: Flow,
-    },
-    /// An ACK to a 2xx: forward it with [`Proxy::forward_stateless`], or drop it.
-    Ack {
-        /// The ACK.
-        message: Arc<Message>,
-        /// Where it came from.
-        flow: Flow,
-    },
-    /// A response to send upstream with [`Proxy::relay`].
-    Response {
-        /// The context it belongs to.
-        context: ContextId,
-        /// The response.
-        message: Arc<Message>,
-        /// The branch it came through.
-        flow: Flow,
-    },
-    /// The final response was sent upstream; the context's data may go once [`Output::Closed`] comes.
-    Answered {
-        /// The context.
-        context: ContextId,
-        /// Its status.
-        status: u16,
-        /// Since the request came.
-        duration: Duration,
-    },
-    /// A branch ended because nobody answered or nobody was there.
-    BranchFailed {
-        /// The context.
-        context: ContextId,
-        /// Where it had been sent.
-        flow: Flow,
-        /// The timer that fired; `None` for a transport that failed.
-        timer: Option<Timer>,
-    },
-    /// Nothing more comes of a context.
-    Closed {
-        /// The context.
-        context: ContextId,
-    },
-    /// A retransmission was absorbed.
-    Absorbed {
-        /// What came.
-        message: Arc<Message>,
-        /// Where it came from.
-        flow: Flow,
-    },
-    /// A final response that was sent got no ACK (timer H).
-    Unacknowledged {
-        /// The context.
-        context: Option<ContextId>,
-    },
-    /// Something was dropped.
-    Dropped {
-        /// Why.
-        reason: DropReason,
-        /// Where it came from.
-        flow: Flow,
-        /// What was wrong.
-        detail: &'static str,
-    },
-}
 
 #[derive(Clone, Copy, Debug)]
 enum Alarm {
@@ -162,6 +83,29 @@ impl Proxy {
     pub fn handle_bounced(&mut self, flow: &Flow, quoted: &[u8], now: Instant) {
         self.layer.handle_bounced(flow, quoted);
         self.drain(now);
+    }
+
+    /// Takes word that a server does not answer any more: what waits on it for a first answer is tried at its next
+    /// alternate. What has none goes on waiting, for the server may only be slow.
+    pub fn handle_dead(&mut self, remote: std::net::SocketAddr, now: Instant) {
+        let waits = |context: &Context| {
+            let waits = |branch: &Branch| branch.flow.remote == remote && branch.state == BranchState::Calling;
+            let another = context.alternates.iter().any(|hop| hop.flow.remote != remote);
+            let open = context.answered.is_none() && !context.cancelled && another;
+            open.then(|| context.branches.iter().position(|branch| waits(branch) && !branch.superseded)).flatten()
+        };
+        let found: Vec<(ContextId, usize)> = self
+            .contexts
+            .iter()
+            .filter_map(|(slot, context)| {
+                let id = ContextId { slot: u32::try_from(slot).ok()?, generation: context.generation };
+                Some((id, waits(context)?))
+            })
+            .collect();
+        for (id, index) in found {
+            self.supersede(id, index, now);
+            self.drain(now);
+        }
     }
 
     /// Runs timers that are due.
@@ -299,6 +243,14 @@ impl Proxy {
         }
     }
 
+    /// Forks to these branches as well, but only once all before them have failed (§16.6, serial forking): a 2xx, a 6xx or
+    /// a CANCEL ends the search.
+    pub fn then(&mut self, id: ContextId, hops: Vec<Hop>) {
+        if let Some(context) = self.context_mut(id).filter(|context| context.later.len() < MAX_BRANCHES) {
+            context.later.push_back(hops);
+        }
+    }
+
     /// Sends a response upstream, with the edits of this hop (§16.7 steps 3, 8, 9).
     pub fn relay(&mut self, id: ContextId, mut edit: Edit, now: Instant) {
         let Some(context) = self.context(id) else { return };
@@ -352,7 +304,8 @@ impl Proxy {
         }
         if let Some(context) = self.context_mut(id) {
             let state = BranchState::Calling;
-            context.branches.push(Branch { client, flow, state, minor, breadth, cancel_wanted: false, deadline });
+            let (cancel_wanted, superseded) = (false, false);
+            context.branches.push(Branch { client, flow, state, minor, breadth, cancel_wanted, superseded, deadline });
         }
         self.layer.start(client, outgoing(hop, &branch, (!minor).then_some(breadth)), now);
         true
@@ -401,6 +354,7 @@ impl Proxy {
             started: now,
             branches: Vec::new(),
             alternates: VecDeque::new(),
+            later: VecDeque::new(),
             best: None,
             chosen: false,
             answered: None,
@@ -481,7 +435,8 @@ fn outgoing(hop: Hop, branch: &str, breadth: Option<u32>) -> Bytes {
         edit.set(Name::MaxBreadth, &breadth.to_string());
     }
     let transport = via_name(hop.flow.transport);
-    edit.push_above(Name::Via, &format!("SIP/2.0/{transport} {};rport;branch={branch}", hop.sent_by));
+    // Above all else: ICMP quotes no more than the first 500 bytes, and the branch is what proves it.
+    edit.push_top(Name::Via, &format!("SIP/2.0/{transport} {};rport;branch={branch}", hop.sent_by));
     sealed(edit, &hop.flow)
 }
 

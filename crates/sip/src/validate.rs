@@ -1,8 +1,8 @@
 //! What every request must have before anything is done with it (RFC 3261 §8.1.1, §16.3 steps 1–3).
 
-use crate::Message;
 use crate::message::Defect;
 use crate::name::Name;
+use crate::{Message, Via};
 
 /// Finds the first thing that a request must not be.
 #[must_use]
@@ -19,6 +19,9 @@ pub fn request_defect(message: &Message) -> Option<Defect> {
         if lines.next().is_some() {
             return bad("Header given twice");
         }
+    }
+    if message.values(Name::Via).any(|value| Via::parse(value).is_none_or(|via| via.version != "2.0")) {
+        return bad("Malformed Via");
     }
     let well_formed = |name| message.address(name).is_some();
     if !well_formed(Name::From) || !well_formed(Name::To) {

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use memchr::memchr3_iter;
+
 /// True for linear white space; a folded line's CRLF counts.
 #[must_use]
 pub(crate) const fn is_lws(byte: u8) -> bool {
@@ -15,9 +17,44 @@ pub(crate) const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
 }
 
+/// True for NUL and for CR or LF that are no CRLF: where one parser ends a line and another does not, a header can be
+/// hidden from the first. Behind a backslash in quotes NUL is a character (RFC 4475 §3.1.1.2).
+pub(crate) fn has_stray_control(line: &[u8]) -> bool {
+    let mut nul = false;
+    let stray = memchr3_iter(0, b'\r', b'\n', line).any(|at| match line[at] {
+        b'\r' => line.get(at + 1) != Some(&b'\n'),
+        b'\n' => at == 0 || line[at - 1] != b'\r',
+        _ => {
+            nul = true;
+            false
+        }
+    });
+    stray || (nul && has_bare_nul(line))
+}
+
+/// True for a NUL that is no quoted-pair (RFC 3261 §25.1).
+fn has_bare_nul(line: &[u8]) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    line.iter().any(|byte| {
+        let bare = *byte == 0 && !escaped;
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+        bare
+    })
+}
+
 /// The text, where it is digits only: Rust's numbers may have a sign, SIP's may not.
 pub(crate) fn digits(text: &str) -> Option<&str> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then_some(text)
+}
+
+/// The number that Content-Length is; more digits than any message has bytes are none.
+pub(crate) fn length(text: &str) -> Option<usize> {
+    digits(text).filter(|digits| digits.len() <= 10)?.parse().ok()
 }
 
 /// Narrows a range to what is left without white space at its ends.

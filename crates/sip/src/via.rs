@@ -3,11 +3,13 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::uri::{host_address, split_host_port};
-use crate::value::Params;
+use crate::value::{Params, digits};
 
 /// One Via value.
 #[derive(Clone, Copy, Debug)]
 pub struct Via<'a> {
+    /// Version of the protocol; a sender of another than ours is answered, too (RFC 4475 §3.1.2.16).
+    pub version: &'a str,
     /// Transport as written: `UDP`, `TCP`, `TLS`, `WS`, `WSS` or another.
     pub transport: &'a str,
     /// Host of sent-by, IPv6 with its brackets.
@@ -27,12 +29,14 @@ impl<'a> Via<'a> {
         let (protocol, params) = text.split_at(params_offset);
         let (name, rest) = protocol.split_once('/')?;
         let (version, rest) = rest.split_once('/')?;
-        if !name.trim().eq_ignore_ascii_case("SIP") || version.trim() != "2.0" {
+        let version = version.trim();
+        let number = version.split_once('.').is_some_and(|(major, minor)| is_number(major) && is_number(minor));
+        if !name.trim().eq_ignore_ascii_case("SIP") || !number {
             return None;
         }
         let (transport, sent_by) = rest.trim_start().split_once(|c: char| c.is_ascii_whitespace())?;
         let (host, port) = split_host_port(sent_by.trim())?;
-        Some(Self { transport, host, port, params: Params(params), params_offset })
+        Some(Self { version, transport, host, port, params: Params(params), params_offset })
     }
 
     /// The branch; empty where there is none.
@@ -62,6 +66,10 @@ impl<'a> Via<'a> {
     }
 }
 
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && digits(text).is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,7 +92,7 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_via() {
-        for bad in ["", "SIP/2.0/UDP", "SIP/3.0/UDP host", "HTTP/2.0/UDP host", "SIP/2.0/UDP host:x"] {
+        for bad in ["", "SIP/2.0/UDP", "SIP/2/UDP host", "HTTP/2.0/UDP host", "SIP/2.0/UDP host:x"] {
             assert!(Via::parse(bad).is_none(), "{bad}");
         }
     }

@@ -13,6 +13,7 @@ mod media;
 mod service;
 mod sip;
 mod status;
+mod tls;
 mod xmpp;
 
 use cusax_event::Event;
@@ -70,6 +71,7 @@ pub(crate) struct Metrics {
     process: Registry,
     cusax: Registry,
     sip: sip::Sip,
+    tls: tls::Tls,
     caller: caller::Caller,
     xmpp: xmpp::Xmpp,
     media: media::Media,
@@ -86,6 +88,7 @@ impl Metrics {
         let families = Families { registry: &cusax };
         Self {
             sip: sip::Sip::new(&families, upstreams),
+            tls: tls::Tls::new(&families),
             caller: caller::Caller::new(&families),
             xmpp: xmpp::Xmpp::new(&families, component),
             media: media::Media::new(&families),
@@ -101,6 +104,7 @@ impl Metrics {
             Event::SipMessage(it) => self.sip.message(it),
             Event::SipDropped(it) => self.sip.dropped(it.reason),
             Event::SipConnection(it) => self.sip.connection(it),
+            Event::TlsHandshake(it) => self.tls.handshake(it),
             Event::SipForwarded(it) => self.sip.forwarded(it),
             Event::SipReport(it) => self.sip.report(it),
             Event::SipTransaction(it) => self.sip.transaction(it),

@@ -19,8 +19,13 @@ impl<'a> Form<'a> {
     /// The first value of a field; `None` where it is missing or empty.
     #[must_use]
     pub fn value(&self, var: &str) -> Option<Cow<'a, str>> {
+        self.values(var)?.next().filter(|value| !value.is_empty())
+    }
+
+    /// All values of a field, which may be none; `None` where it is missing.
+    pub fn values(&self, var: &str) -> Option<impl Iterator<Item = Cow<'a, str>> + use<'a>> {
         let field = self.0.children().find(|field| field.is(ns::DATA, "field") && field.attr("var") == Some(var))?;
-        field.child(ns::DATA, "value").map(Element::text).filter(|value| !value.is_empty())
+        Some(field.children().filter(|child| child.is(ns::DATA, "value")).map(Element::text))
     }
 }
 

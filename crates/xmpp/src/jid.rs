@@ -1,12 +1,15 @@
 //! Addresses (RFC 7622), compared as the deployed servers do (stringprep profiles of RFC 6122).
 
 mod escape;
+mod prepare;
 
 pub use escape::{escape_localpart, unescape_localpart};
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+
+use crate::element::is_xml_char;
 
 /// Why a text is no JID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,7 +87,9 @@ impl BareJid {
     /// # Errors
     /// As [`JidError`] tells.
     pub fn new(localpart: &str, domain: &str) -> Result<Self, JidError> {
-        Ok(Self(format!("{}@{}", prepare_localpart(localpart)?, prepare_domain(domain)?).into()))
+        Ok(Self(
+            format!("{}@{}", prepared(localpart, prepare::node, JidError::Localpart)?, prepare_domain(domain)?).into(),
+        ))
     }
 
     /// The localpart.
@@ -105,12 +110,16 @@ impl BareJid {
         Self(self.domain().into())
     }
 
-    /// The JID with this resource.
+    /// The JID with this resource, which is prepared: one of ours.
     ///
     /// # Errors
     /// [`JidError::Resource`].
     pub fn with_resource(&self, resource: &str) -> Result<Jid, JidError> {
-        Ok(Jid { text: format!("{}/{}", self.0, prepare_resource(resource)?).into(), bare: self.0.len() })
+        Ok(self.join(&prepared(resource, prepare::resource, JidError::Resource)?))
+    }
+
+    fn join(&self, resource: &str) -> Jid {
+        Jid { text: format!("{}/{resource}", self.0).into(), bare: self.0.len() }
     }
 
     /// The whole text.
@@ -133,7 +142,11 @@ impl FromStr for Jid {
         // RFC 7622 §3.1: the first '/' ends the domain, and only then does '@' count.
         let (bare, resource) = text.split_once('/').map_or((text, None), |(bare, resource)| (bare, Some(resource)));
         let bare: BareJid = bare.parse()?;
-        resource.map_or_else(|| Ok(Self::from(bare.clone())), |resource| bare.with_resource(resource))
+        let Some(resource) = resource else { return Ok(Self::from(bare)) };
+        // As it was received: servers of today let through what the old profile has no rule for, and whom we refused to
+        // name would be there unseen.
+        let valid = !resource.is_empty() && resource.len() <= PART && resource.chars().all(is_xml_char);
+        if valid { Ok(bare.join(resource)) } else { Err(JidError::Resource) }
     }
 }
 
@@ -159,20 +172,14 @@ fn domain(bare: &str) -> &str {
     bare.split_once('@').map_or(bare, |(_, domain)| domain)
 }
 
-fn prepare_localpart(text: &str) -> Result<String, JidError> {
-    if text.len() > PART {
-        return Err(JidError::Localpart);
-    }
-    let prepared = stringprep::nodeprep(text).map_err(|_| JidError::Localpart)?;
-    let fits = !prepared.is_empty() && prepared.len() <= PART;
-    if fits { Ok(prepared.into_owned()) } else { Err(JidError::Localpart) }
+/// A part as the servers write it, where it fits.
+fn prepared(text: &str, profile: fn(&str) -> Option<String>, error: JidError) -> Result<String, JidError> {
+    let prepared = if text.len() <= PART { profile(text) } else { None };
+    prepared.filter(|prepared| !prepared.is_empty() && prepared.len() <= PART).ok_or(error)
 }
 
 fn prepare_domain(text: &str) -> Result<String, JidError> {
-    if text.len() > PART {
-        return Err(JidError::Domain);
-    }
-    let prepared = stringprep::nameprep(text).map_err(|_| JidError::Domain)?;
+    let prepared = prepared(text, prepare::name, JidError::Domain)?;
     let name = prepared.strip_suffix('.').unwrap_or(&prepared);
     let literal = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let valid = match literal {
@@ -181,22 +188,10 @@ fn prepare_domain(text: &str) -> Result<String, JidError> {
             !label.is_empty()
                 && label.len() <= 255
                 && !label.starts_with('-')
-                && label.chars().all(|c| {
-                    c.is_ascii_alphanumeric() || c == '-' || c == '_' || (!c.is_ascii() && c.is_alphanumeric())
-                })
+                && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_' || !c.is_ascii())
         }),
     };
-    let fits = valid && name.len() <= PART;
-    if fits { Ok(name.to_owned()) } else { Err(JidError::Domain) }
-}
-
-fn prepare_resource(text: &str) -> Result<String, JidError> {
-    if text.len() > PART {
-        return Err(JidError::Resource);
-    }
-    let prepared = stringprep::resourceprep(text).map_err(|_| JidError::Resource)?;
-    let fits = !prepared.is_empty() && prepared.len() <= PART;
-    if fits { Ok(prepared.into_owned()) } else { Err(JidError::Resource) }
+    if valid { Ok(name.to_owned()) } else { Err(JidError::Domain) }
 }
 
 impl fmt::Display for Jid {
@@ -236,6 +231,8 @@ mod tests {
         let component: Jid = "cusax.example.test/x".parse().unwrap();
         assert_eq!((component.localpart(), component.domain()), (None, "cusax.example.test"));
         assert_eq!("[::1]".parse::<Jid>().unwrap().domain(), "[::1]");
+        let emoji: Jid = "bob😀@❤.example/\u{1F44D} אa".parse().unwrap();
+        assert_eq!((emoji.localpart(), emoji.resource()), (Some("bob😀"), Some("\u{1F44D} אa")));
         assert_eq!("room-é@конференция.example".parse::<BareJid>().unwrap().localpart(), Some("room-é"));
     }
 
@@ -252,6 +249,7 @@ mod tests {
             ("a@[::g]", JidError::Domain),
             ("a@b/", JidError::Resource),
             ("a@b/\u{7}", JidError::Resource),
+            ("a@b/\u{FFFE}", JidError::Resource),
         ] {
             assert_eq!(text.parse::<Jid>(), Err(error), "{text}");
         }

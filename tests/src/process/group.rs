@@ -1,40 +1,50 @@
 //! A process group and its end.
 
+use std::io;
 use std::os::fd::OwnedFd;
-use std::process::Child;
-use std::sync::{Mutex, PoisonError};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
-/// For each child where this program itself is ending.
-const LAST_GRACE: Duration = Duration::from_secs(2);
-
-/// The groups that this program has to end.
-static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+use super::registry;
 
 /// The process group that a child leads.
 #[derive(Debug)]
 pub(super) struct Group {
     id: Pid,
-    leader: OwnedFd,
+    leader: Arc<OwnedFd>,
     ended: bool,
 }
 
 impl Group {
-    /// Takes charge of the group that `child`, not yet waited for, leads.
-    pub(super) fn of(child: &Child) -> Result<Self> {
-        let id = Pid::from_child(child);
-        let leader = pidfd_open(id, PidfdFlags::empty()).context("the child cannot be watched")?;
-        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).push(id);
-        Ok(Self { id, leader, ended: false })
+    /// Starts a command as the leader of a group of its own.
+    pub(super) fn spawn(command: &mut Command) -> io::Result<(Child, Self)> {
+        let mut child = registry::spawn(command.process_group(0))?;
+        let id = Pid::from_child(&child);
+        match pidfd_open(id, PidfdFlags::empty()) {
+            Ok(leader) => Ok((child, Self { id, leader: Arc::new(leader), ended: false })),
+            Err(error) => {
+                send(id, Signal::KILL);
+                registry::ended(id);
+                // Only to reap it: why it cannot be watched is what is told.
+                let _ = child.wait();
+                Err(error.into())
+            }
+        }
     }
 
-    /// Whether the leader ends within `limit`. It is not reaped by this, so its id stays its own.
-    pub(super) fn leader_ended_within(&self, limit: Duration) -> bool {
-        ended_within(&self.leader, limit)
+    /// The leader, for whoever wants to see it end.
+    pub(super) fn leader(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.leader)
+    }
+
+    /// Waits for the leader's end. It is not reaped by this, so its id stays its own.
+    pub(super) fn wait(&self) {
+        while !matches!(poll(&mut [PollFd::new(&self.leader, PollFlags::IN)], None), Ok(1..)) {}
     }
 
     /// Ends it: politely where there is a grace, and then whoever is left. The leader still has to be reaped.
@@ -45,24 +55,10 @@ impl Group {
         self.ended = true;
         if !grace.is_zero() {
             send(self.id, Signal::TERM);
-            self.leader_ended_within(grace);
+            ended_within(&self.leader, grace);
         }
         send(self.id, Signal::KILL);
-        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).retain(|id| *id != self.id);
-    }
-}
-
-/// Ends all groups, because this program is about to end.
-pub(super) fn end_all() {
-    let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-    for id in running.iter() {
-        send(*id, Signal::TERM);
-    }
-    for id in running.iter() {
-        if let Ok(leader) = pidfd_open(*id, PidfdFlags::empty()) {
-            ended_within(&leader, LAST_GRACE);
-        }
-        send(*id, Signal::KILL);
+        registry::ended(self.id);
     }
 }
 
@@ -76,7 +72,7 @@ pub(super) fn ended_within(process: &OwnedFd, limit: Duration) -> bool {
     matches!(poll(&mut watched, Some(&timeout)), Ok(1..))
 }
 
-fn send(id: Pid, signal: Signal) {
+pub(super) fn send(id: Pid, signal: Signal) {
     // Fails only where nobody is left in the group, which is what it is for.
     let _ = kill_process_group(id, signal);
 }

@@ -1,18 +1,17 @@
 //! cusax itself: its configuration between the other servers, its commands, and the running service.
 
 use std::fs;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use anyhow::{Context, Result, bail};
 
 use super::{COMPONENT, DOMAIN, ROOMS, START};
 use crate::interop::CUSAX;
 use crate::ports::Port;
-use crate::process::{Process, Ready};
+use crate::process::{Process, Ready, output};
 use crate::scratch::Scratch;
 
 /// RTP and RTCP for this many halves of ports; each RTP port is shared by many legs.
@@ -166,6 +165,22 @@ impl Cusax {
         command
     }
 
+    /// A command of cusax with this configuration, as a shell takes it in any directory.
+    #[must_use]
+    pub fn shell_command(&self, arguments: &[&str]) -> String {
+        let (dir, binary) = (self.dir.to_string_lossy(), self.binary.to_string_lossy());
+        let words: Vec<_> = arguments.iter().map(|word| quoted(word)).collect();
+        format!("(cd {} && {} {} --config cusax.toml)", quoted(&dir), quoted(&binary), words.join(" "))
+    }
+
+    /// Runs a command of cusax to its end.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn run(&self, arguments: &[&str]) -> Result<Output> {
+        output(&mut self.command(arguments), "")
+    }
+
     /// Makes an account; `more` are further arguments of `cusax account add`.
     ///
     /// # Errors
@@ -173,7 +188,7 @@ impl Cusax {
     pub fn add_account(&self, user: &str, password: &str, more: &[&str]) -> Result<()> {
         let mut command = self.command(&["account", "add", &format!("{user}@{DOMAIN}"), "--password-stdin"]);
         command.args(more);
-        let output = feed(&mut command, password)?;
+        let output = output(&mut command, &format!("{password}\n"))?;
         if !output.status.success() {
             bail!("cusax account add {user} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
@@ -181,11 +196,12 @@ impl Cusax {
     }
 
     /// Lets go of its ports, for a process that is about to bind them.
-    pub fn release(&mut self) {
+    ///
+    /// # Errors
+    /// When another program has one of them.
+    pub fn hand_over(&mut self) -> Result<()> {
         let Settings { access, core, http, media, .. } = &mut self.settings;
-        for port in [access, core, http].into_iter().chain(media) {
-            port.release();
-        }
+        [access, core, http].into_iter().chain(media).try_for_each(|port| port.hand_over().map(drop))
     }
 
     /// Runs the service until the process is dropped; ready when `/readyz` says so.
@@ -193,7 +209,7 @@ impl Cusax {
     /// # Errors
     /// When it does not become ready, with the end of its log.
     pub async fn serve(&mut self) -> Result<Process> {
-        self.release();
+        self.hand_over()?;
         let http = self.settings.http.address();
         let mut process = Process::start("cusax", self.command(&["serve"]), self.dir.clone())?;
         process.ready(Ready::Http(http, "/readyz"), START).await?;
@@ -201,15 +217,23 @@ impl Cusax {
     }
 }
 
-fn feed(command: &mut Command, input: &str) -> Result<Output> {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("cusax could not be run")?;
-    if let Some(mut stdin) = child.stdin.take() {
-        writeln!(stdin, "{input}").context("cusax did not read its input")?;
+/// A word that a shell takes as it is.
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@%+=:,./_-".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        return word.to_owned();
     }
-    child.wait_with_output().context("cusax did not end")
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_read_more_into_them() {
+        assert_eq!(quoted("/opt/cusax-1.0/bin/cusax"), "/opt/cusax-1.0/bin/cusax");
+        assert_eq!(quoted("my dir's $HOME"), "'my dir'\\''s $HOME'");
+        assert_eq!(quoted(""), "''");
+    }
 }

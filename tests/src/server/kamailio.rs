@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::{DOMAIN, START, source_root};
 use crate::interop::{KAMAILIO, Program, Source};
 use crate::ports::Port;
-use crate::process::{Process, Ready};
+use crate::process::{Process, Ready, output};
 use crate::scratch::Scratch;
 
 const KAMCMD: Program = Program { name: "kamcmd", source: Source::Debian("kamailio") };
@@ -30,7 +31,7 @@ impl Kamailio {
     pub async fn start(scratch: &Scratch, mut port: Port, edge: SocketAddr, gateway: SocketAddr) -> Result<Self> {
         let program = KAMAILIO.find()?;
         let dir = scratch.directory("kamailio")?;
-        let address = port.release();
+        let address = port.hand_over()?;
         let mut command = Command::new(program);
         command
             .arg("-f")
@@ -60,16 +61,21 @@ impl Kamailio {
     /// # Errors
     /// When it does not answer.
     pub fn bindings(&self) -> Result<String> {
-        let output = Command::new(KAMCMD.find()?)
-            .arg("-s")
-            .arg(format!("unixs:{}", self.control.display()))
-            .arg("ul.dump")
-            .output()
-            .context("kamcmd could not be run")?;
+        let mut command = Command::new(KAMCMD.find()?);
+        command.arg("-s").arg(format!("unixs:{}", self.control.display())).arg("ul.dump");
+        let output = output(&mut command, "")?;
         if !output.status.success() {
             bail!("kamcmd: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Waits until its log has a line with this text.
+    ///
+    /// # Errors
+    /// When it does not come within five seconds.
+    pub async fn says(&mut self, text: &str) -> Result<()> {
+        self.process.ready(Ready::Line(text), Duration::from_secs(5)).await
     }
 
     /// The process.

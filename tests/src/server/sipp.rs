@@ -33,10 +33,8 @@ impl Gateway {
         let messages = dir.join("messages");
         // SIPp takes RTP, RTCP and the same for video.
         let mut media = Port::row(4)?;
-        media.iter_mut().for_each(|port| {
-            port.release();
-        });
-        let address = port.release();
+        media.iter_mut().try_for_each(|port| port.hand_over().map(drop))?;
+        let address = port.hand_over()?;
         let mut command = Command::new(program);
         command
             .arg("-sf")

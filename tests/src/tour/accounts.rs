@@ -18,7 +18,7 @@ const SOON: Duration = Duration::from_secs(5);
 /// # Errors
 /// Fails where a server does not answer at all.
 pub async fn step(stage: &mut Stage, report: &mut Report) -> Result<()> {
-    let output = stage.cusax.command(&["account", "list"]).output().context("cusax account list")?;
+    let output = stage.cusax.run(&["account", "list"])?;
     let listed = String::from_utf8_lossy(&output.stdout).into_owned();
     let all = USERS.iter().all(|(user, _)| listed.contains(&format!("{user}@{DOMAIN}")));
     report.check(output.status.success() && all, "cusax account add made alice, bob and carol", listed);

@@ -6,14 +6,20 @@ use anyhow::{Context as _, Result, bail};
 use cusax_load::phone::{Call, PhoneError, within};
 use cusax_xmpp::BareJid;
 use cusax_xmpp::muc::{Affiliation, Role};
+use serde_json::Value;
 
 use super::call::first_line;
 use super::stage::USERS;
 use super::{Report, Stage};
+use crate::process::Ready;
 use crate::server::{DOMAIN, ROOMS};
 
 const SOON: Duration = Duration::from_secs(5);
-const ROOM: &str = "standup";
+/// The node of its room, and the user part of its SIP URI.
+pub const ROOM: &str = "standup";
+
+/// What tells the line about the one mute from all others.
+const MUTE: &str = "\"action\":\"mute\"";
 
 /// Everybody in the call, in the order of [`USERS`].
 struct Calls([Call; 3]);
@@ -63,9 +69,29 @@ async fn revoke(stage: &mut Stage, report: &mut Report, room: &BareJid, calls: &
             millis(moderated.done, moderated.asked)
         ),
     );
+    mirrored(stage, report).await?;
+    let moderator = stage.chat("alice").await?;
     let moderated = moderator.set_role(room, "bob", Role::Participant, None, within(SOON)).await?;
     let heard = calls.0[0].until_heard(bob, within(SOON)).await.context("bob is heard again")?;
     report.check(true, "voice again: he is heard", format!("after {:.1} ms", millis(heard, moderated.asked)));
+    Ok(())
+}
+
+/// The same moderation as cusax itself measured and logged it.
+async fn mirrored(stage: &mut Stage, report: &mut Report) -> Result<()> {
+    stage.process.ready(Ready::Line(MUTE), SOON).await?;
+    let log = stage.process.log();
+    let line = log.lines().find(|line| line.contains(MUTE)).unwrap_or_default();
+    let line: Value = serde_json::from_str(line).context("the log's line about the mute")?;
+    let seconds = line["seconds"].as_f64();
+    report.check(
+        line["event"] == "moderation.mirrored" && seconds.is_some(),
+        "of these, cusax's own: `seconds` of the log line moderation.mirrored",
+        format!(
+            "{:.1} ms from the stanza's last byte at the component's socket to the mixer tick that confirms the silence",
+            seconds.unwrap_or(f64::NAN) * 1_000.0
+        ),
+    );
     Ok(())
 }
 
@@ -116,7 +142,11 @@ fn uri() -> String {
     format!("sip:{ROOM}@{ROOMS}")
 }
 
-async fn dial(stage: &mut Stage, user: &str) -> Result<Call> {
+/// Calls the meeting from a user's phone.
+///
+/// # Errors
+/// Fails where he is not let in.
+pub(super) async fn dial(stage: &mut Stage, user: &str) -> Result<Call> {
     let call = stage.phone(user, None)?.call(&uri(), &[])?;
     match call.answered(within(SOON)).await {
         Ok(_) => Ok(call),

@@ -11,7 +11,7 @@ use cusax_sip::digest::Algorithm;
 
 use crate::interop::{KAMAILIO, PROSODY, SIPP};
 use crate::ports::Port;
-use crate::process::Process;
+use crate::process::{Process, Watch};
 use crate::scratch::Scratch;
 use crate::server::{Cusax, DOMAIN, Gateway, Kamailio, Prosody, Settings};
 
@@ -94,32 +94,11 @@ impl Stage {
         })
     }
 
-    /// The servers that run, by name.
-    fn children(&self) -> [(&'static str, &Process); 4] {
-        [
-            ("SIPp", self.gateway.process()),
-            ("Kamailio", self.kamailio.process()),
-            ("Prosody", self.prosody.process()),
-            ("cusax", &self.process),
-        ]
-    }
-
-    /// Waits until one of the servers has ended by itself, and names it.
-    pub async fn first_to_end(&self) -> &'static str {
-        let mut looks = tokio::time::interval(Duration::from_millis(500));
-        loop {
-            looks.tick().await;
-            if let Some((name, _)) = self.children().into_iter().find(|(_, process)| !process.is_running()) {
-                return name;
-            }
-        }
-    }
-
-    /// The end of a server's log.
+    /// The servers that run.
     #[must_use]
-    pub fn last_words(&self, name: &str) -> String {
-        let child = self.children().into_iter().find(|(known, _)| *known == name);
-        child.map_or_else(String::new, |(_, process)| process.log_tail())
+    pub fn servers(&self) -> [Watch; 4] {
+        [self.gateway.process(), self.kamailio.process(), self.prosody.process(), &self.process]
+            .map(|process| process.watch().clone())
     }
 
     /// The frequency of a user's tone, in Hz.
@@ -162,6 +141,31 @@ impl Stage {
         self.chats.get(user).context("no such client")
     }
 
+    /// Unregisters a user's phone, and switches it and his XMPP client off.
+    ///
+    /// # Errors
+    /// Fails where the phone hears no answer.
+    pub async fn dismiss(&mut self, user: &str) -> Result<()> {
+        self.chats.remove(user);
+        if let Some(phone) = self.phones.remove(user) {
+            phone.register(0, within(Duration::from_secs(5))).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the XMPP clients off, whose server has gone; each logs in anew at its next use.
+    pub fn forget_chats(&mut self) {
+        self.chats.clear();
+    }
+
+    /// A user's phone, for somebody else to keep.
+    ///
+    /// # Errors
+    /// Fails where it was never switched on.
+    pub fn take_phone(&mut self, user: &str) -> Result<Phone> {
+        self.phones.remove(user).with_context(|| format!("{user} has no phone"))
+    }
+
     /// A phone without an account.
     ///
     /// # Errors
@@ -184,5 +188,15 @@ impl Stage {
     /// Fails where cusax does not answer.
     pub async fn metrics(&self) -> Result<String> {
         Ok(crate::http::get(self.cusax.settings().http.address(), "/metrics").await?.body)
+    }
+
+    /// The value of one series now.
+    ///
+    /// # Errors
+    /// Fails where cusax does not answer, or has no such series.
+    pub async fn metric(&self, series: &str) -> Result<u64> {
+        let metrics = self.metrics().await?;
+        let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok());
+        value.with_context(|| format!("no series {series}"))
     }
 }

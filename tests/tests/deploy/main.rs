@@ -4,4 +4,6 @@
 
 mod cusax;
 mod kamailio;
+mod operator;
 mod prosody;
+mod session;

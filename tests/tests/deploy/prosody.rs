@@ -3,29 +3,27 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cusax_directory::{Directory, Mode, NewAccount, Password};
+use cusax_net::clock::now;
 use cusax_tests::interop::{PROSODY, available};
 use cusax_tests::ports::Port;
 use cusax_tests::scratch::Scratch;
 use cusax_tests::server::{COMPONENT, DOMAIN, Prosody, ROOMS};
-use cusax_xmpp::client::{self, Client};
+use cusax_xmpp::client;
 use cusax_xmpp::component::{self, Component};
 use cusax_xmpp::form::Form;
-use cusax_xmpp::sasl::{Mechanism, PlainPolicy};
+use cusax_xmpp::sasl::Mechanism;
 use cusax_xmpp::stream::Limits;
 use cusax_xmpp::{Element, Jid, Secret, muc, ns};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::session::Session;
 
-#[expect(clippy::disallowed_methods, reason = "the server on the other side lives in real time")]
-fn now() -> Instant {
-    Instant::now()
-}
+const PATIENCE: Duration = Duration::from_secs(10);
 
 async fn directory(scratch: &Scratch) -> PathBuf {
     let file = scratch.path().join("cusax.db");
@@ -48,59 +46,6 @@ async fn prosody(scratch: &Scratch) -> Prosody {
     let directory = directory(scratch).await;
     let secret = scratch.file("component.secret", "s3cret\n").unwrap();
     Prosody::start(scratch, Port::free().unwrap(), Port::free().unwrap(), &directory, &secret).await.unwrap()
-}
-
-/// A client's login over a connection of its own.
-struct Session {
-    core: Client,
-    stream: TcpStream,
-}
-
-impl Session {
-    async fn login(address: SocketAddr, password: &str) -> (Self, client::Output) {
-        let config = client::Config {
-            jid: format!("alice@{DOMAIN}").parse().unwrap(),
-            resource: None,
-            password: Secret::new(password),
-            plain: PlainPolicy::Refused,
-            limits: Limits::default(),
-        };
-        let mut core = Client::new(config, [7; 16]);
-        core.handle_connected(now());
-        let mut session = Self { core, stream: TcpStream::connect(address).await.unwrap() };
-        let outcome = session
-            .wait(|output| matches!(output, client::Output::Online { .. } | client::Output::AuthFailed { .. }))
-            .await;
-        (session, outcome)
-    }
-
-    /// Carries bytes both ways until such an output comes.
-    async fn wait(&mut self, wanted: impl Fn(&client::Output) -> bool) -> client::Output {
-        let found = async {
-            let mut buffer = [0; 4096];
-            loop {
-                while let Some(output) = self.core.poll_output() {
-                    if wanted(&output) {
-                        return output;
-                    }
-                    if let client::Output::Send(bytes) = output {
-                        self.stream.write_all(&bytes).await.unwrap();
-                    }
-                }
-                let length = self.stream.read(&mut buffer).await.unwrap();
-                assert_ne!(length, 0, "the server closed the connection");
-                self.core.handle_bytes(&buffer[..length], now());
-            }
-        };
-        timeout(PATIENCE, found).await.expect("an answer in time")
-    }
-
-    async fn stanza(&mut self, wanted: impl Fn(&Element) -> bool) -> Element {
-        let output =
-            self.wait(|output| matches!(output, client::Output::Stanza { element, .. } if wanted(element))).await;
-        let client::Output::Stanza { element, .. } = output else { unreachable!() };
-        element
-    }
 }
 
 #[tokio::test]

@@ -64,7 +64,7 @@ async fn survives(end: End) {
     let (to_bob, from_alice) = connect(&alice, &bob, [BOB, ALICE]).await;
     let (to_alice, from_bob) = connect(&bob, &alice, [ALICE, BOB]).await;
 
-    let edge = stage.edge.take().unwrap();
+    let mut edge = stage.edge.take().unwrap();
     match end {
         End::Killed => assert!(!edge.kill().unwrap().success()),
         End::Told => assert!(edge.end().unwrap().success()),

@@ -27,11 +27,6 @@ impl Stage {
         Self::with("").await
     }
 
-    /// Brings up both for phones that give up where anything but MD5 is offered beside it, such as baresip 1.0.
-    pub(crate) async fn raise_for_md5() -> Self {
-        Self::with("[sip.auth]\nalgorithms = [\"MD5\"]\n").await
-    }
-
     /// Brings up both for SIPp, which fills in credentials for one URI only: the edge asks nobody for them.
     pub(crate) async fn raise_without_challenge() -> Self {
         Self::with("[sip.auth]\nchallenge = false\n").await

@@ -20,7 +20,6 @@ pub(crate) struct Wire {
 /// A message as it came.
 pub(crate) struct Text {
     pub(crate) text: String,
-    pub(crate) from: SocketAddr,
 }
 
 impl Text {
@@ -98,8 +97,8 @@ impl Wire {
         let next = async {
             let mut buffer = [0; 65_535];
             loop {
-                let (length, from) = self.socket.recv_from(&mut buffer).await.unwrap();
-                let text = Text { text: String::from_utf8_lossy(&buffer[..length]).into_owned(), from };
+                let length = self.socket.recv(&mut buffer).await.unwrap();
+                let text = Text { text: String::from_utf8_lossy(&buffer[..length]).into_owned() };
                 if text.text.starts_with(start) && text.one("CSeq").ends_with(method) {
                     return text;
                 }

@@ -357,3 +357,38 @@ fn an_answer_elsewhere_is_the_reason_of_the_cancels() {
     let reasons = stage.at_with(A, cusax_sip::Name::Reason);
     assert_eq!(reasons, ["SIP;cause=200;text=\"Call completed elsewhere\""]);
 }
+
+/// RFC 3261 §16.6: one group after the other, until somebody answers or nobody is left.
+#[test]
+fn later_branches_wait_until_all_before_them_have_failed() {
+    let mut stage = Stage::new(&[A]);
+    stage.later = vec![B, C];
+    let invite = stage.call().remove(0);
+    stage.answer(A, &invite, 486);
+    let second = stage.request_at(B, "INVITE");
+    assert_eq!(stage.at(C), [""; 0]);
+    stage.answer(B, &second, 404);
+    let third = stage.request_at(C, "INVITE");
+    stage.answer(C, &third, 480);
+    assert_eq!(stage.at(CALLER), ["100", "486"], "the best of all of them");
+}
+
+#[test]
+fn a_6xx_a_2xx_and_a_cancel_end_the_search() {
+    for status in [603, 200] {
+        let mut stage = Stage::new(&[A]);
+        stage.later = vec![B];
+        let invite = stage.call().remove(0);
+        stage.answer(A, &invite, status);
+        assert_eq!(stage.at(B), [""; 0], "{status}");
+        assert_eq!(stage.at(CALLER), ["100".to_owned(), status.to_string()]);
+    }
+    let mut stage = Stage::new(&[A]);
+    stage.later = vec![B];
+    let invite = stage.call().remove(0);
+    stage.answer(A, &invite, 180);
+    stage.receive(CALLER, request("CANCEL", "1"));
+    stage.answer(A, &invite, 487);
+    assert_eq!(stage.at(B), [""; 0]);
+    assert_eq!(stage.at(CALLER), ["100", "180", "200", "487"]);
+}

@@ -33,6 +33,8 @@ pub(crate) struct Stage {
     pub(crate) context: Option<ContextId>,
     /// Where requests go at once, where they go if that fails, and where a minor branch goes.
     places: (Vec<&'static str>, Vec<&'static str>, Option<&'static str>),
+    /// Where requests go one after the other once the places before have failed.
+    pub(crate) later: Vec<&'static str>,
 }
 
 impl Stage {
@@ -54,6 +56,7 @@ impl Stage {
             told: Vec::new(),
             context: None,
             places: (places.to_vec(), alternates.to_vec(), minor),
+            later: Vec::new(),
         }
     }
 
@@ -88,6 +91,9 @@ impl Stage {
                         self.proxy.add_alternate(context, hop(&message, alternate, false));
                     }
                     let hops = places.iter().map(|place| hop(&message, place, false)).collect();
+                    for place in self.later.clone() {
+                        self.proxy.then(context, vec![hop(&message, place, false)]);
+                    }
                     self.proxy.fork(context, hops, self.now);
                 }
                 Output::Ack { message, .. } => self.proxy.forward_stateless(hop(&message, A, false), self.now),

@@ -168,3 +168,18 @@ fn responses_go_back_where_the_request_came_from() {
         assert_eq!(transmit.flow.remote, expected.parse().unwrap(), "{via}");
     }
 }
+
+/// RFC 4475 §3.2.1: a cookie with nothing behind it is no branch, and all whose stack writes it would share it.
+#[test]
+fn a_cookie_with_nothing_behind_it_is_no_branch() {
+    let mut bench = Bench::new(UDP);
+    let one = request("OPTIONS", "z9hG4bK");
+    let text = String::from_utf8(one.to_vec()).unwrap();
+    let other = Bytes::from(text.replace("Call-ID: ", "Call-ID: another-"));
+    assert_ne!(one, other);
+    bench.receive(one.clone());
+    bench.receive(other);
+    assert_eq!(bench.names(), ["request"; 2]);
+    bench.receive(one);
+    assert_eq!(bench.names(), ["absorbed"]);
+}

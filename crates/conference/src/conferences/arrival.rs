@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use cusax_event::media::{Leg as LegEvent, LegState};
 use cusax_event::{Correlation, Event, Identity, LegId};
-use cusax_mixer::{ConferenceId, PortId, Signalling};
+use cusax_mixer::{ConferenceId, Seat, Signalling};
 use cusax_rtp::sdp::Session;
 use cusax_sip::ua::{Body, CallHandle};
 use cusax_sip::{Flow, Message};
 use cusax_xmpp::BareJid;
+use cusax_xmpp::muc::Affiliation;
 
 use super::{Conferences, Place};
 use crate::caller::{self, Caller};
@@ -35,7 +36,7 @@ pub(super) struct Arrival {
 
 /// What a new leg and its caller agree on, or will once he answers our offer.
 struct Terms {
-    port: PortId,
+    seat: Seat,
     ours: Description,
     theirs: Option<Session>,
     agreed: Option<Agreed>,
@@ -95,6 +96,7 @@ impl Conferences {
             reconfigured: None,
             linger: None,
         };
+        self.ghosts.forget(room);
         self.conferences.insert(id, conference);
         self.rooms.insert(room.clone(), id);
         Ok(id)
@@ -147,7 +149,7 @@ impl Conferences {
         let others = || conference.mirror.people(callers, &participant.jid);
         let admitted = self.situation(conference, &participant.jid).may_enter(others);
         let leg = LegId(self.next_id());
-        let terms = admitted.and_then(|()| self.agree(call, leg));
+        let terms = admitted.and_then(|()| self.agree(call, leg, now));
         match terms {
             Ok(terms) => self.let_in(call, leg, participant, terms, now),
             Err(refusal) => self.refuse(call, refusal, now),
@@ -156,25 +158,26 @@ impl Conferences {
 
     /// What is known of somebody in a conference's room.
     pub(super) fn situation<'a>(&self, conference: &'a Conference, jid: &BareJid) -> Situation<'a> {
-        Situation {
-            room: conference.mirror.configuration(),
-            standing: conference.mirror.standing(jid),
-            banned: self.restrictions.is_banned(conference.room(), jid),
-        }
+        let (room, standing) = (conference.room(), conference.mirror.standing(jid));
+        // Who is something to the room himself is not banned with his domain, as Prosody and ejabberd have it.
+        let with_domain = standing.affiliation <= Affiliation::None;
+        let banned = self.restrictions.is_banned(room, jid)
+            || with_domain && self.restrictions.is_banned(room, &jid.to_domain());
+        Situation { room: conference.mirror.configuration(), standing, banned }
     }
 
-    fn agree(&mut self, call: CallHandle, leg: LegId) -> Result<Terms, Refusal> {
+    fn agree(&mut self, call: CallHandle, leg: LegId, now: Instant) -> Result<Terms, Refusal> {
         let Some(Place::Arriving(arrival)) = self.calls.get(&call) else { return Err(Refusal::NotSdp) };
         let mut ours = Description::new(self.seed.next());
         let theirs = described(&arrival.invite)?;
         match theirs {
             Some(theirs) => {
-                let (agreed, body) = self.media.answer(leg, &mut ours, &theirs, arrival.signalling)?;
-                Ok(Terms { port: agreed.port, ours, theirs: Some(theirs), agreed: Some(agreed), body })
+                let (agreed, body) = self.media.answer(leg, &mut ours, &theirs, arrival.signalling, now)?;
+                Ok(Terms { seat: agreed.seat, ours, theirs: Some(theirs), agreed: Some(agreed), body })
             }
             None => {
-                let (port, body) = self.media.offer(leg, &mut ours, None, None, arrival.signalling)?;
-                Ok(Terms { port, ours, theirs: None, agreed: None, body })
+                let (seat, body) = self.media.offer(leg, &mut ours, None, None, arrival.signalling, now)?;
+                Ok(Terms { seat, ours, theirs: None, agreed: None, body })
             }
         }
     }
@@ -185,9 +188,10 @@ impl Conferences {
         conference.arrivals.remove(&call);
         conference.legs.insert(id);
         let (conference, contact) = (conference.id, conference.contact());
-        let sticks = self.is_muted(conference, &participant.jid);
-        let muted =
-            is_silent(sticks, self.role(conference, &participant.jid), self.silences_visitors(conference), false);
+        let jid = &participant.jid;
+        let (sticks, role) = (self.is_muted(conference, jid), self.role(conference, jid));
+        let by_default = self.listens_by_default(conference, jid);
+        let muted = is_silent(sticks, role, self.silences_visitors(conference), by_default);
         let leg = Leg {
             id,
             conference,
@@ -196,13 +200,16 @@ impl Conferences {
             call_id: Arc::from(arrival.invite.call_id()),
             remote_session: self.agent.session(call).and_then(|session| session.remote),
             ssrc: self.seed.ssrc(),
-            port: terms.port,
+            seat: terms.seat,
             signalling: arrival.signalling,
             ours: terms.ours,
             theirs: terms.theirs,
             codec: None,
             stage: LegStage::Offering { mixed: false },
             muted,
+            by_default: by_default && !sticks && role.is_none(),
+            probe: None,
+            gone: None,
             ended_by: None,
         };
         self.legs.insert(id, leg);
@@ -210,7 +217,8 @@ impl Conferences {
             self.mix(id, agreed);
         }
         self.agent.accept(call, &contact, &[], Some(&terms.body), now);
-        self.rearm(conference, now);
+        self.settle_voice(conference, id, now);
+        self.follow(conference, now, now);
     }
 
     fn refuse(&mut self, call: CallHandle, refusal: Refusal, now: Instant) {

@@ -27,7 +27,7 @@ impl Conferences {
         let Stage::Offering { mixed } = leg.stage else { return };
         let agreed = match described(ack) {
             Ok(Some(answer)) => {
-                let agreed = self.media.agree(leg.id, &leg.ours, leg.port, &answer, leg.signalling);
+                let agreed = self.media.agree(leg.id, &leg.ours, leg.seat.port, &answer, leg.signalling, now);
                 leg.theirs = Some(answer);
                 agreed
             }
@@ -50,15 +50,18 @@ impl Conferences {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let mixed = leg.is_mixed();
         leg.stage = Stage::Mixed;
-        leg.port = agreed.port;
+        leg.seat = agreed.seat;
         leg.codec = Some(agreed.stream.codec);
-        let Agreed { port, stream } = agreed;
+        let Agreed { seat, stream } = agreed;
         let Leg { conference, signalling, muted, ssrc, .. } = *leg;
+        while let Some(leg) = self.media.poll_displaced() {
+            self.outputs.push_back(Output::Mixer(Command::StopWaiting { leg }));
+        }
         if mixed {
-            let update = UpdateLeg { leg: id, port, signalling, stream };
+            let update = UpdateLeg { leg: id, seat, signalling, stream };
             return self.outputs.push_back(Output::Mixer(Command::UpdateLeg(update)));
         }
-        let add = AddLeg { leg: id, conference, port, signalling, stream, muted, ssrc };
+        let add = AddLeg { leg: id, conference, seat, signalling, stream, muted, ssrc };
         self.outputs.push_back(Output::Mixer(Command::AddLeg(add)));
         let Some(conference) = self.conferences.get_mut(&conference) else { return };
         if !std::mem::replace(&mut conference.active, true) {
@@ -72,7 +75,7 @@ impl Conferences {
     pub(super) fn reoffered(&mut self, call: CallHandle, request: &Message, now: Instant) {
         let Some(Place::In(id)) = self.calls.get(&call) else { return };
         let Some(leg) = self.legs.get_mut(id) else { return };
-        let (id, port) = (leg.id, leg.port);
+        let (id, seat) = (leg.id, leg.seat);
         match (leg.stage, described(request)) {
             (Stage::Leaving, _) => self.agent.reject_offer(call, 481, &[], now),
             // Our own offer has no answer yet (RFC 3311 §5.2).
@@ -82,8 +85,10 @@ impl Conferences {
                 self.agent.answer_offer(call, &[], None, now);
             }
             (Stage::Mixed, Ok(None)) => {
+                // The answer in the ACK is judged by where this came from, or a phone in another network is a stranger.
+                leg.signalling = signalling(request, leg.signalling.source);
                 let theirs = leg.theirs.as_ref();
-                match self.media.offer(id, &mut leg.ours, theirs, Some(port), leg.signalling) {
+                match self.media.offer(id, &mut leg.ours, theirs, Some(seat), leg.signalling, now) {
                     Ok((_, body)) => {
                         leg.stage = Stage::Offering { mixed: true };
                         self.agent.answer_offer(call, &[], Some(&body), now);
@@ -93,7 +98,7 @@ impl Conferences {
             }
             (Stage::Mixed, Ok(Some(offer))) => {
                 let from = signalling(request, leg.signalling.source);
-                match self.media.answer(id, &mut leg.ours, &offer, from) {
+                match self.media.answer(id, &mut leg.ours, &offer, from, now) {
                     Ok((agreed, body)) => {
                         (leg.theirs, leg.signalling) = (Some(offer), from);
                         self.mix(id, agreed);
@@ -169,7 +174,8 @@ impl Conferences {
     /// Ends a leg by a moderator's decision, which is told when the BYE is sent.
     pub(super) fn boot(&mut self, id: LegId, decision: Decision, cause: u16, text: &str, now: Instant) {
         let text = match &decision.reason {
-            Some(reason) => format!("{text}: {reason}"),
+            // At some length a BYE does not leave any more, and the call would go on.
+            Some(reason) => format!("{text}: {}", reason.chars().take(REASON).collect::<String>()),
             None => text.to_owned(),
         };
         if let Some(leg) = self.legs.get_mut(&id) {
@@ -179,7 +185,7 @@ impl Conferences {
     }
 
     /// Ends a leg: silent at once, gone when its BYE may be sent (RFC 3261 §15, RFC 3326).
-    fn hang_up(&mut self, id: LegId, cause: u16, text: &str, now: Instant) {
+    pub(super) fn hang_up(&mut self, id: LegId, cause: u16, text: &str, now: Instant) {
         self.unmix(id);
         let Some(leg) = self.legs.get(&id) else { return };
         let reason = format!("SIP;cause={cause};text={}", quote(text));
@@ -191,8 +197,8 @@ impl Conferences {
         let Some(conference) = self.conferences.get(&leg.conference) else { return };
         let correlation = conference.correlation_of(leg);
         let participant = correlation.occupant.clone();
-        let codec = leg.codec.map(cusax_rtp::Codec::name);
-        self.tell(Event::Leg(LegEvent { state, status: None, participant, codec, correlation }));
+        let (codec, status) = (leg.codec.map(cusax_rtp::Codec::name), leg.gone);
+        self.tell(Event::Leg(LegEvent { state, status, participant, codec, correlation }));
     }
 
     /// Tells what came of a decision for a leg.
@@ -203,3 +209,6 @@ impl Conferences {
         self.tell(decision.event(result, at, correlation));
     }
 }
+
+/// Characters of a moderator's reason that a BYE carries.
+const REASON: usize = 200;

@@ -21,7 +21,7 @@ use crate::refusal::Refusal;
 
 impl Conferences {
     pub(super) fn changed(&mut self, id: ConferenceId, change: Change, received: Instant, now: Instant) {
-        let Change { event, found, own, returned } = change;
+        let Change { event, found, blind, own } = change;
         match event {
             RoomEvent::Ready => self.ready(id, now),
             RoomEvent::Absent => self.absent(id, now),
@@ -29,18 +29,34 @@ impl Conferences {
             RoomEvent::Reconciled(result) => {
                 self.tell_reconciled(id, result);
                 if result != ReconcileResult::Failed {
+                    self.settle_bans(id);
+                    if blind {
+                        self.recall(id, now);
+                    }
                     self.configured(id, now);
                 }
             }
-            RoomEvent::OccupantJoined(occupant) => self.entered(id, &occupant, received, found),
+            RoomEvent::OccupantJoined(occupant) => self.entered(id, &occupant, received, found, now),
             RoomEvent::OccupantLeft { occupant, departure, cause } => {
                 self.gone(id, &occupant, departure, &cause, found, now);
+                if blind && departure == Departure::Unseen {
+                    self.missed(id, &occupant, received);
+                }
             }
-            RoomEvent::RoleChanged { occupant, from, cause } if !own => {
-                self.role_changed(id, &occupant, from, &cause, (found, returned));
+            // What we asked for is done, and nobody is to be told; but what it means for the call is looked at.
+            RoomEvent::RoleChanged { occupant, .. } if own => {
+                self.revoice_occupant(id, &occupant, &Decision::bare(Action::Mute, received, found), now);
+            }
+            RoomEvent::RoleChanged { occupant, from, cause } => {
+                self.role_changed(id, &occupant, from, &cause, found, now);
+            }
+            RoomEvent::NickChanged { occupant, .. } => {
+                if let Some(jid) = occupant.bare().filter(|jid| self.is_muted(id, jid)) {
+                    self.hold_muted(id, &jid, now);
+                }
             }
             RoomEvent::AffiliationChanged { jid, from, to, cause } => {
-                self.affiliated(id, &jid, (from, to), &cause, found, now);
+                self.affiliated(id, &jid, (from, to), &cause, (found, blind), now);
             }
             // The lists that go with it are yet to be read.
             RoomEvent::ConfigChanged(_) => {
@@ -50,14 +66,10 @@ impl Conferences {
             }
             RoomEvent::Destroyed(destroy) => self.destroyed(id, destroy, received, now),
             RoomEvent::ModerationRefused { moderation, condition } => {
-                self.not_obeyed(id, &moderation, condition, received);
+                self.not_obeyed(id, &moderation, condition, received, now);
             }
-            // What we asked for is done; calls go on without a link; names and subjects are not of the call.
-            RoomEvent::RoleChanged { .. }
-            | RoomEvent::LinkLost
-            | RoomEvent::NickChanged { .. }
-            | RoomEvent::VoiceRequested { .. }
-            | RoomEvent::SubjectChanged { .. } => {}
+            // Calls go on without a link; subjects are not of the call.
+            RoomEvent::LinkLost | RoomEvent::VoiceRequested { .. } | RoomEvent::SubjectChanged { .. } => {}
         }
     }
 
@@ -73,16 +85,16 @@ impl Conferences {
         if again {
             self.tell_reconciled(id, ReconcileResult::Repaired);
         }
-        self.recall(id);
+        self.recall(id, now);
         let decision = Decision::bare(Action::Admission, now, true);
         self.evict(id, |_| true, &decision, now);
-        self.revoice(id, |_| true, &decision);
+        self.revoice(id, |_| true, &decision, now);
         self.admit_all(id, now);
     }
 
     /// Compares our own copy of restrictions with a room that is looked at anew. The room's list of outcasts is right
     /// where the room remembers it; a temporary room that was made anew has forgotten whom it banned.
-    fn recall(&mut self, id: ConferenceId) {
+    fn recall(&mut self, id: ConferenceId, now: Instant) {
         let Some(conference) = self.conferences.get_mut(&id) else { return };
         let room = conference.room().clone();
         let persistent = conference.mirror.configuration().is_some_and(|configuration| configuration.persistent);
@@ -95,7 +107,7 @@ impl Conferences {
             if persistent {
                 self.lift(&room, &jid, Restriction::Ban);
             } else {
-                conference.mirror.ban(&jid, BANNED);
+                conference.mirror.ban(&jid, BANNED, now);
             }
         }
         let muted: Vec<BareJid> = self.restrictions.of(&room, Restriction::Mute).cloned().collect();
@@ -103,7 +115,7 @@ impl Conferences {
             if self.role(id, &jid) == Some(Role::Moderator) {
                 self.lift(&room, &jid, Restriction::Mute);
             } else {
-                self.hold_muted(id, &jid);
+                self.hold_muted(id, &jid, now);
             }
         }
     }
@@ -114,7 +126,7 @@ impl Conferences {
         match (conference.stage, conference.domain.create) {
             (Stage::Entering, Create::WithRoom) => {
                 self.refuse_all(id, Refusal::NoRoom, now);
-                self.close(id, "there is no such room");
+                self.close(id, "there is no such room", now);
             }
             (Stage::Entering, Create::Always) => {
                 conference.stage = Stage::Open;
@@ -129,7 +141,7 @@ impl Conferences {
         let Some(conference) = self.conferences.get_mut(&id) else { return };
         if conference.stage == Stage::Entering {
             self.refuse_all(id, Refusal::Room(failure), now);
-            self.close(id, failure.as_str());
+            self.close(id, failure.as_str(), now);
         } else {
             conference.mirror.lose(now);
         }
@@ -142,19 +154,21 @@ impl Conferences {
     }
 
     /// Somebody entered the room: a mute that sticks to him is set again.
-    fn entered(&mut self, id: ConferenceId, occupant: &Occupant, received: Instant, found: bool) {
+    fn entered(&mut self, id: ConferenceId, occupant: &Occupant, received: Instant, found: bool, now: Instant) {
         let Some(jid) = occupant.bare() else { return };
         if self.is_muted(id, &jid) {
-            if occupant.role < Role::Moderator {
-                return self.hold_muted(id, &jid);
+            match occupant.role {
+                Role::None | Role::Visitor => return,
+                Role::Participant => return self.hold_muted(id, &jid, now),
+                // Only admins enter as moderators, and nobody but an admin can have made him one.
+                Role::Moderator => {}
             }
-            // Only admins enter as moderators, and nobody but an admin can have made him one.
             let room = self.conferences.get(&id).map(|conference| conference.room().clone());
             room.iter().for_each(|room| {
                 self.lift(room, &jid, Restriction::Mute);
             });
         }
-        self.revoice(id, |of| *of == jid, &Decision::bare(Action::Mute, received, found));
+        self.revoice(id, |of| *of == jid, &Decision::bare(Action::Mute, received, found), now);
     }
 
     fn gone(
@@ -166,6 +180,10 @@ impl Conferences {
         found: bool,
         now: Instant,
     ) {
+        if let Some(jid) = occupant.bare().filter(|_| occupant.role == Role::Visitor) {
+            // To leave gives nobody a voice, also not who calls later.
+            self.stick(id, &jid, now);
+        }
         match (departure, occupant.bare()) {
             (Departure::Kicked, Some(jid)) => {
                 let decision = self.decision(id, Action::Kick, cause, found);
@@ -197,27 +215,38 @@ impl Conferences {
         }
     }
 
+    /// Somebody went while we could not look: a kick cannot be told from a leave, so his legs stay, and that is told.
+    fn missed(&mut self, id: ConferenceId, occupant: &Occupant, received: Instant) {
+        let Some(jid) = occupant.bare().filter(|jid| self.role(id, jid).is_none()) else { return };
+        for leg in self.legs_of(id, |of| *of == jid) {
+            let decision = Decision::bare(Action::Kick, received, true);
+            self.tell_decision(leg, decision, ActionResult::Unconfirmed, None);
+        }
+    }
+
     fn role_changed(
         &mut self,
         id: ConferenceId,
         occupant: &Occupant,
         from: Role,
         cause: &Cause,
-        (found, returned): (bool, bool),
+        found: bool,
+        now: Instant,
     ) {
         match (from, occupant.role) {
             (_, Role::Visitor) => {
                 let decision = self.decision(id, Action::Mute, cause, found);
-                self.voice_revoked(id, occupant, &decision);
+                self.voice_revoked(id, occupant, &decision, now);
             }
             (Role::Visitor | Role::None, Role::Participant | Role::Moderator) => {
                 let muted = occupant.bare().filter(|jid| self.is_muted(id, jid));
-                match muted.filter(|_| returned && occupant.role == Role::Participant) {
-                    // He has a voice because he left and came back while we could not look.
-                    Some(jid) => self.hold_muted(id, &jid),
+                match muted.filter(|_| found && occupant.role == Role::Participant) {
+                    // While we could not look he left and came back, or was granted voice: nobody can tell, and the mute
+                    // holds until somebody grants it where we see it.
+                    Some(jid) => self.hold_muted(id, &jid, now),
                     None => {
                         let decision = self.decision(id, Action::Unmute, cause, found);
-                        self.voice_granted(id, occupant, &decision);
+                        self.voice_granted(id, occupant, &decision, now);
                     }
                 }
             }
@@ -231,25 +260,27 @@ impl Conferences {
         jid: &BareJid,
         (from, to): (Affiliation, Affiliation),
         cause: &Cause,
-        found: bool,
+        (found, blind): (bool, bool),
         now: Instant,
     ) {
         if to == Affiliation::Outcast {
             return self.banned(id, jid, cause, found, now);
         }
         if from == Affiliation::Outcast {
-            self.unbanned(id, jid, cause, found);
+            self.unbanned(id, jid, cause, (found, blind));
         }
         let decision = self.decision(id, Action::Admission, cause, found);
         self.evict(id, |of| of == jid, &decision, now);
+        // A member who was never in the room has the voice there that newcomers may not have.
+        self.revoice(id, |of| of == jid, &decision, now);
     }
 
     fn banned(&mut self, id: ConferenceId, jid: &BareJid, cause: &Cause, found: bool, now: Instant) {
         let Some(room) = self.conferences.get(&id).map(|conference| conference.room().clone()) else { return };
         let fresh = self.restrict(&room, jid, Restriction::Ban);
         let decision = self.decision(id, Action::Ban, cause, found);
-        // A domain can be banned as a whole.
-        let legs = self.legs_of(id, |of| of == jid || of.to_domain() == *jid);
+        // A domain can be banned as a whole, but for those in it who are something to the room themselves.
+        let legs = self.legs_of(id, |of| of == jid || of.to_domain() == *jid && self.is_outcast(id, of));
         if legs.is_empty() && fresh {
             return self.tell_nothing_done(id, Some(Identity::jid(jid.as_str())), decision);
         }
@@ -258,13 +289,34 @@ impl Conferences {
         }
     }
 
-    fn unbanned(&mut self, id: ConferenceId, jid: &BareJid, cause: &Cause, found: bool) {
-        let Some(conference) = self.conferences.get_mut(&id) else { return };
+    fn is_outcast(&self, id: ConferenceId, jid: &BareJid) -> bool {
+        let conference = self.conferences.get(&id);
+        conference.is_some_and(|conference| conference.mirror.standing(jid).affiliation == Affiliation::Outcast)
+    }
+
+    /// COMPAT(Prosody): a banned domain is told as bans of those who were there (301). What the list of outcasts has no
+    /// entry for is no ban of that person, or he would stay banned when his domain is not any more.
+    fn settle_bans(&mut self, id: ConferenceId) {
+        let Some(conference) = self.conferences.get(&id) else { return };
+        let room = conference.room().clone();
+        let mirror = &conference.mirror;
+        let by_domain = |jid: &&BareJid| {
+            mirror.standing(jid).affiliation == Affiliation::Outcast
+                && mirror.own_affiliation(jid) != Affiliation::Outcast
+        };
+        let banned: Vec<BareJid> = self.restrictions.of(&room, Restriction::Ban).filter(by_domain).cloned().collect();
+        for jid in banned {
+            self.lift(&room, &jid, Restriction::Ban);
+        }
+    }
+
+    fn unbanned(&mut self, id: ConferenceId, jid: &BareJid, cause: &Cause, (found, blind): (bool, bool)) {
+        let Some(conference) = self.conferences.get(&id) else { return };
         let room = conference.room().clone();
         let persistent = conference.mirror.configuration().is_some_and(|configuration| configuration.persistent);
-        if found && !persistent {
-            // Nobody told: a temporary room forgets with its server.
-            return conference.mirror.ban(jid, BANNED);
+        if blind && !persistent {
+            // Nobody told: a temporary room forgets with its server, and is reminded when all is compared.
+            return;
         }
         self.lift(&room, jid, Restriction::Ban);
         let decision = self.decision(id, Action::Unban, cause, found);
@@ -282,7 +334,7 @@ impl Conferences {
         if changed && evicted == 0 {
             self.tell_nothing_done(id, None, decision.clone());
         }
-        self.revoice(id, |_| true, &decision);
+        self.revoice(id, |_| true, &decision, now);
     }
 
     /// Ends the legs of those among some who may not be in the call any more, and returns how many.
@@ -320,7 +372,14 @@ impl Conferences {
     }
 
     /// The room did not do what the focus asked.
-    fn not_obeyed(&mut self, id: ConferenceId, moderation: &Moderation, condition: String, received: Instant) {
+    fn not_obeyed(
+        &mut self,
+        id: ConferenceId,
+        moderation: &Moderation,
+        condition: String,
+        received: Instant,
+        now: Instant,
+    ) {
         let Some(conference) = self.conferences.get(&id) else { return };
         let (action, who) = match moderation {
             Moderation::Role { nick, role } => {
@@ -331,7 +390,15 @@ impl Conferences {
         };
         let decision = Decision { reason: Some(condition), ..Decision::bare(action, received, true) };
         let correlation = conference.correlation(Some(who));
-        self.tell(decision.event(ActionResult::Rejected, None, correlation));
+        let of = match moderation {
+            Moderation::Role { nick, .. } => conference.mirror.occupant(nick).cloned(),
+            Moderation::Affiliation { .. } => None,
+        };
+        self.tell(decision.clone().event(ActionResult::Rejected, None, correlation));
+        if let Some(occupant) = of {
+            // Who was to have a voice, and has none, is a visitor still.
+            self.revoice_occupant(id, &occupant, &decision, now);
+        }
     }
 
     fn decision(&self, id: ConferenceId, action: Action, cause: &Cause, found: bool) -> Decision {

@@ -6,7 +6,7 @@ use cusax_event::moderation::{Action, ActionResult};
 use cusax_event::{Identity, LegId};
 use cusax_mixer::{Command, ConferenceId};
 use cusax_xmpp::BareJid;
-use cusax_xmpp::muc::{Occupant, Role};
+use cusax_xmpp::muc::{Affiliation, Occupant, Role};
 
 use super::Conferences;
 use crate::decision::Decision;
@@ -19,9 +19,26 @@ impl Conferences {
         self.conferences.get(&id).is_some_and(|conference| self.restrictions.is_muted(conference.room(), jid))
     }
 
-    /// The most restricted role of somebody in the room.
+    /// The most restricted role of somebody in the room, where what the focus asked for is done.
     pub(super) fn role(&self, id: ConferenceId, jid: &BareJid) -> Option<Role> {
-        self.conferences.get(&id).and_then(|conference| conference.mirror.standing(jid).role)
+        self.conferences.get(&id).and_then(|conference| conference.mirror.role(jid))
+    }
+
+    /// Whether somebody is silent who was never in the room, because it gives newcomers no voice.
+    pub(super) fn listens_by_default(&self, id: ConferenceId, jid: &BareJid) -> bool {
+        let Some(conference) = self.conferences.get(&id) else { return false };
+        let newcomers_listen = conference.mirror.configuration().is_some_and(|room| room.newcomers_listen);
+        let member = conference.mirror.standing(jid).affiliation >= Affiliation::Member;
+        newcomers_listen && !member && self.silences_visitors(id)
+    }
+
+    /// Keeps somebody muted who is a visitor where visitors are silent: until a moderator grants him voice, whatever he
+    /// does.
+    pub(super) fn stick(&mut self, id: ConferenceId, jid: &BareJid, now: Instant) {
+        let Some(room) = self.conferences.get(&id).map(|conference| conference.room().clone()) else { return };
+        if self.silences_visitors(id) && self.restrict(&room, jid, Restriction::Mute) {
+            self.hold_muted(id, jid, now);
+        }
     }
 
     pub(super) fn silences_visitors(&self, id: ConferenceId) -> bool {
@@ -39,7 +56,7 @@ impl Conferences {
     }
 
     /// A moderator revoked somebody's voice: that sticks to the person, in all his occupants.
-    pub(super) fn voice_revoked(&mut self, id: ConferenceId, occupant: &Occupant, decision: &Decision) {
+    pub(super) fn voice_revoked(&mut self, id: ConferenceId, occupant: &Occupant, decision: &Decision, now: Instant) {
         let Some(jid) = occupant.bare().filter(|_| self.silences_visitors(id)) else {
             return self.tell_nothing_done(id, Some(occupant_of(self, id, occupant)), decision.clone());
         };
@@ -52,11 +69,11 @@ impl Conferences {
         if affected == 0 && fresh {
             self.tell_nothing_done(id, Some(Identity::jid(jid.as_str())), decision.clone());
         }
-        self.hold_muted(id, &jid);
+        self.hold_muted(id, &jid, now);
     }
 
     /// A moderator granted somebody voice: he has it in all his occupants.
-    pub(super) fn voice_granted(&mut self, id: ConferenceId, occupant: &Occupant, decision: &Decision) {
+    pub(super) fn voice_granted(&mut self, id: ConferenceId, occupant: &Occupant, decision: &Decision, now: Instant) {
         let Some(jid) = occupant.bare() else {
             return self.tell_nothing_done(id, Some(occupant_of(self, id, occupant)), decision.clone());
         };
@@ -67,7 +84,7 @@ impl Conferences {
             // Those that we, or he by entering once more, made visitors.
             for other in conference.mirror.occupants_of(&jid) {
                 if other.role == Role::Visitor {
-                    conference.mirror.set_role(&other.nick, Role::Participant, GRANTED);
+                    conference.mirror.set_role(&other.nick, Role::Participant, GRANTED, now);
                 }
             }
             self.lift(&room, &jid, Restriction::Mute);
@@ -83,28 +100,61 @@ impl Conferences {
     }
 
     /// Has the room take the voice of somebody who is muted from those of his occupants that have one.
-    pub(super) fn hold_muted(&mut self, id: ConferenceId, jid: &BareJid) {
+    pub(super) fn hold_muted(&mut self, id: ConferenceId, jid: &BareJid, now: Instant) {
         let Some(conference) = self.conferences.get_mut(&id) else { return };
         for occupant in conference.mirror.occupants_of(jid) {
             if occupant.role == Role::Participant {
-                conference.mirror.set_role(&occupant.nick, Role::Visitor, REVOKED);
+                conference.mirror.set_role(&occupant.nick, Role::Visitor, REVOKED, now);
             }
         }
     }
 
+    /// Applies to the legs of an occupant what the room says now.
+    pub(super) fn revoice_occupant(
+        &mut self,
+        id: ConferenceId,
+        occupant: &Occupant,
+        decision: &Decision,
+        now: Instant,
+    ) {
+        if let Some(jid) = occupant.bare() {
+            self.revoice(id, |of| *of == jid, decision, now);
+        }
+    }
+
     /// Applies to the legs of somebody, or of everybody, what the room says now.
-    pub(super) fn revoice(&mut self, id: ConferenceId, who: impl Fn(&BareJid) -> bool, decision: &Decision) {
+    pub(super) fn revoice(
+        &mut self,
+        id: ConferenceId,
+        who: impl Fn(&BareJid) -> bool,
+        decision: &Decision,
+        now: Instant,
+    ) {
         for leg in self.legs_of(id, who) {
             let muted = self.is_silent(id, leg);
             let action = if muted { Action::Mute } else { Action::Unmute };
             self.set_muted(leg, muted, &decision.to(action));
+            self.settle_voice(id, leg, now);
+        }
+    }
+
+    /// Notes why a leg is silent, or is not: as a visitor in the room, which sticks, or by what newcomers are.
+    pub(super) fn settle_voice(&mut self, id: ConferenceId, leg: LegId, now: Instant) {
+        let Some(jid) = self.legs.get(&leg).map(|leg| leg.participant.jid.clone()) else { return };
+        let role = self.role(id, &jid);
+        if let Some(leg) = self.legs.get_mut(&leg) {
+            leg.by_default &= leg.muted && role.is_none();
+        }
+        if role == Some(Role::Visitor) {
+            self.stick(id, &jid, now);
         }
     }
 
     fn is_silent(&self, id: ConferenceId, leg: LegId) -> bool {
         self.legs.get(&leg).is_some_and(|leg| {
             let jid = &leg.participant.jid;
-            policy::is_silent(self.is_muted(id, jid), self.role(id, jid), self.silences_visitors(id), leg.muted)
+            let absent = if leg.by_default { self.listens_by_default(id, jid) } else { leg.muted };
+            policy::is_silent(self.is_muted(id, jid), self.role(id, jid), self.silences_visitors(id), absent)
         })
     }
 

@@ -37,7 +37,7 @@ fn the_mixer_learns_what_was_agreed() {
     assert_eq!((add.muted, add.stream.direction), (false, Direction::SendRecv));
     let sdp = body(&response);
     assert!(sdp.contains("c=IN IP4 198.51.100.1"), "{sdp}");
-    assert!(sdp.contains(&format!("m=audio {} RTP/AVP 0\r\n", add.port.0)), "{sdp}");
+    assert!(sdp.contains(&format!("m=audio {} RTP/AVP 0\r\n", add.seat.port.0)), "{sdp}");
     // Behind the same NAT, so on another port; from a server of ours, by what it describes.
     let mut second = stage.phone("bob");
     (second.media, second.vias) = ("10.0.0.6 4000".to_owned(), phone.vias.clone());
@@ -49,7 +49,7 @@ fn the_mixer_learns_what_was_agreed() {
         .commands
         .iter()
         .filter_map(|command| match command {
-            Command::AddLeg(add) => Some((add.port, add.signalling.trust, add.conference)),
+            Command::AddLeg(add) => Some((add.seat.port, add.signalling.trust, add.conference)),
             _ => None,
         })
         .collect();
@@ -60,11 +60,52 @@ fn the_mixer_learns_what_was_agreed() {
     let mut fourth = stage.phone("dave");
     (fourth.media, fourth.vias) = ("10.0.0.8 4000".to_owned(), phone.vias.clone());
     assert_eq!(stage.dial(&mut fourth).status(), Some(503));
-    stage.focus.handle_mixer_event(cusax_mixer::Event::LegLatched {
-        leg: add.leg,
-        source: "203.0.113.7:5000".parse().unwrap(),
-    });
+    let source = "203.0.113.7:5000".parse().unwrap();
+    let latched = cusax_mixer::Event::LegLatched { leg: add.leg, seat: add.seat, source };
+    stage.focus.handle_mixer_event(latched, stage.now);
     assert_eq!(stage.dial(&mut fourth).status(), Some(200));
+    // The others have had their time: who never sent anything makes room.
+    let mut fifth = stage.phone("erin");
+    (fifth.media, fifth.vias) = ("10.0.0.9 4000".to_owned(), phone.vias.clone());
+    assert_eq!(stage.dial(&mut fifth).status(), Some(503));
+    stage.pass(Duration::from_secs(10));
+    assert_eq!(stage.dial(&mut fifth).status(), Some(200));
+    let stopped = stage.commands.iter().find(|command| matches!(command, Command::StopWaiting { .. }));
+    assert!(stopped.is_some());
+}
+
+#[test]
+fn who_is_silent_is_asked_for_and_hung_up_on_where_there_is_nobody() {
+    let options = |stage: &Stage| stage.sent.iter().filter(|message| message.method_text() == "OPTIONS").count();
+    let mut stage = Stage::new(Flavour::Prosody);
+    let (_, leg) = stage.enter("alice");
+    stage.sent.clear();
+    for _ in 0..2 {
+        stage.silence(leg);
+        stage.pass(Duration::from_secs(40));
+    }
+    assert_eq!((options(&stage), stage.focus.counts().legs), (2, 1), "he says nothing, but he is there");
+    // A phone that does not know OPTIONS is there too.
+    stage.phones_say = Some(405);
+    stage.silence(leg);
+    assert_eq!(stage.focus.counts().legs, 1);
+    for (says, status) in [(Some(481), 481), (Some(408), 408), (Some(503), 503), (None, 408)] {
+        let mut stage = Stage::new(Flavour::Prosody);
+        let (_, leg) = stage.enter("alice");
+        let (_, other) = stage.enter("bob");
+        stage.sent.clear();
+        stage.phones_say = says;
+        stage.silence(leg);
+        stage.silence(leg);
+        assert_eq!(options(&stage), 1, "once at a time");
+        stage.pass(Duration::from_secs(33));
+        assert_eq!(stage.byes().len(), 1, "{status}");
+        assert!(!stage.muted.contains_key(&leg) && stage.muted.contains_key(&other));
+        let failed = stage.events.iter().filter(
+            |event| matches!(event, Event::Leg(leg) if leg.state == LegState::Failed && leg.status == Some(status)),
+        );
+        assert_eq!(failed.count(), 1, "{status}");
+    }
 }
 
 #[test]
@@ -175,7 +216,7 @@ fn a_leg_that_moves_is_found_by_its_new_address() {
     let sdp = body(&stage.response());
     let Some(Command::UpdateLeg(update)) = stage.commands.last() else { panic!("an update") };
     assert_eq!(update.stream.remote, "192.0.2.2:10001".parse().unwrap());
-    assert!(sdp.contains(&format!("m=audio {} ", update.port.0)));
+    assert!(sdp.contains(&format!("m=audio {} ", update.seat.port.0)));
 }
 
 #[test]
@@ -216,4 +257,44 @@ fn garbage_is_dropped_and_counted() {
     stage.sip(bytes::Bytes::from_static(b"\xff\xff\r\n\r\n"));
     stage.stanza("<message from='room9@conference.example.test/x' to='focus@cusax.example.test/mixer'/>");
     assert!(matches!(stage.events[..], [Event::SipDropped(_), Event::XmppDropped(_)]));
+}
+
+#[test]
+fn a_long_reason_of_a_moderator_leaves_room_for_the_bye_that_tells_it() {
+    let mut stage = Stage::new(Flavour::Prosody);
+    stage.room(|room| room.join("Bob", "bob@example.test/x", "participant"));
+    stage.enter("bob");
+    stage.sent.clear();
+    stage.room(|room| room.kick("Bob", &"é".repeat(60_000)));
+    let byes = stage.byes();
+    assert_eq!(byes[0].1, format!("SIP;cause=403;text=\"Kicked: {}\"", "é".repeat(200)));
+}
+
+#[test]
+fn who_is_kicked_and_never_acknowledges_is_told_why() {
+    let mut stage = Stage::new(Flavour::Prosody);
+    stage.room(|room| room.join("Bob", "bob@example.test/x", "participant"));
+    let mut phone = stage.phone("bob");
+    let offer = phone.sdp("sendrecv");
+    let invite = phone.invite(URI, &offer);
+    stage.sip(invite);
+    stage.room(|room| room.kick("Bob", "noise"));
+    stage.pass(Duration::from_secs(33));
+    assert_eq!(stage.byes(), [(phone.call_id(), "SIP;cause=403;text=\"Kicked: noise\"".to_owned())]);
+}
+
+#[test]
+fn who_asks_for_an_offer_from_another_network_is_judged_by_where_he_is_now() {
+    let mut stage = Stage::new(Flavour::Prosody);
+    let (mut phone, _) = stage.enter("alice");
+    phone.media = "10.0.0.5 4000".to_owned();
+    phone.vias = "SIP/2.0/UDP 10.0.0.5:5060;rport=31000;received=203.0.113.7;branch=z9hG4bKx".to_owned();
+    let again = phone.request("INVITE", URI, "", "");
+    stage.sip(again);
+    assert_eq!(stage.response().status(), Some(200));
+    let answer = phone.sdp("sendrecv");
+    let ack = phone.request("ACK", URI, "", &answer);
+    stage.sip(ack);
+    let Some(Command::UpdateLeg(update)) = stage.commands.last() else { panic!("an update") };
+    assert_eq!(update.signalling.source, "203.0.113.7".parse::<std::net::IpAddr>().unwrap());
 }

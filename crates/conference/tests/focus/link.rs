@@ -60,14 +60,24 @@ fn what_changed_without_a_link_is_done_when_it_is_back() {
     assert_eq!(stage.byes(), [(legs[2].0.call_id(), "SIP;cause=403;text=\"Banned\"".to_owned())]);
     let mut told = stage.moderated();
     told.sort();
-    let expected = ["ban applied reconcile carol@example.test leg", "mute applied reconcile bob@example.test leg"];
-    assert_eq!(told, expected, "a kick that nobody saw cannot be told from a leave");
+    let expected = [
+        "ban applied reconcile carol@example.test leg",
+        // A kick that nobody saw cannot be told from a leave.
+        "kick unconfirmed reconcile dave@example.test leg",
+        "mute applied reconcile bob@example.test leg",
+    ];
+    assert_eq!(told, expected);
     assert_eq!(reconciled(&mut stage), [ReconcileResult::Repaired]);
     stage.link(false);
+    // A grant that nobody saw cannot be told from a rejoin: it has to be given once more.
     stage.room(|room| room.role("Bob", "participant", ""));
+    stage.orders();
     stage.link(true);
+    assert!(stage.is_muted(legs[1].1));
+    assert_eq!((stage.orders(), stage.moderated()), (vec!["Bob visitor".to_owned()], vec![]));
+    stage.room(|room| room.role("Bob", "participant", ""));
     assert!(!stage.is_muted(legs[1].1));
-    assert_eq!(stage.moderated(), ["unmute applied reconcile bob@example.test leg"]);
+    assert_eq!(stage.moderated(), ["unmute applied muc bob@example.test leg"]);
     stage.link(false);
     stage.room(|room| room.configure(&["muc_membersonly"], None));
     stage.rooms.get_mut(ROOM).unwrap().affiliate_only("bob@example.test", "member");
@@ -84,7 +94,7 @@ fn who_left_and_came_back_without_being_seen_is_still_muted() {
     stage.orders();
     stage.link(false);
     stage.room(|room| room.leave("Bob"));
-    stage.room(|room| room.join("Bob", "bob@example.test/another", "participant"));
+    stage.room(|room| room.join("Bob", BOB, "participant"));
     stage.link(true);
     assert!(stage.is_muted(bob));
     assert_eq!(stage.orders(), ["Bob visitor"]);
@@ -136,4 +146,55 @@ fn a_temporary_room_that_forgot_its_bans_while_nobody_looked_is_reminded() {
     stage.room(|room| room.affiliate("dave@example.test", "none", ""));
     assert_eq!(stage.kept(), ["no Ban dave@example.test"]);
     assert_eq!(stage.dial(&mut phone).status(), Some(200));
+}
+
+#[test]
+fn after_a_lost_link_a_few_rooms_at_a_time_are_entered_and_a_slow_server_answers_all_of_them() {
+    let mut stage = meeting();
+    let name = |number: u32| format!("many{number}@conference.example.test");
+    for number in 0..30 {
+        stage.rooms.insert(name(number), Room::new(&name(number), Flavour::Prosody));
+        let mut phone = stage.phone("alice");
+        let uri = format!("sip:many{number}@conf.example.test");
+        let invite = phone.invite(&uri, &phone.sdp("sendrecv"));
+        stage.sip(invite);
+        phone.hear(&stage.response());
+        let ack = phone.request("ACK", &uri, "", "");
+        stage.sip(ack);
+    }
+    stage.link(false);
+    reconciled(&mut stage);
+    stage.slow = true;
+    stage.link(true);
+    assert_eq!(stage.backlog.len(), 8);
+    // 210 stanzas at ten a second: no room would be read within two seconds if all were asked at once.
+    for _ in 0..21 {
+        stage.pass(Duration::from_secs(1));
+        stage.serve(10);
+    }
+    assert_eq!(reconciled(&mut stage), [ReconcileResult::InSync; 30]);
+}
+
+#[test]
+fn a_room_that_takes_the_focus_for_an_occupant_without_a_conference_is_left_once() {
+    let mut stage = meeting();
+    let (mut phone, _) = stage.enter("alice");
+    stage.link(false);
+    let bye = phone.request("BYE", URI, "", "");
+    stage.sip(bye);
+    stage.pass(Duration::from_secs(61));
+    assert_eq!(stage.focus.counts().conferences, 0, "without a word to the room, for there is no link");
+    stage.link(true);
+    // The server kept it in the room.
+    stage.rooms.get_mut(ROOM).unwrap().focus = true;
+    stage.stanzas.clear();
+    stage.room(|room| room.join("Carol", "carol@example.test/x", "participant"));
+    let [leave] = &stage.stanzas[..] else { panic!("{:?}", stage.stanzas) };
+    assert_eq!((leave.name(), leave.attr("type")), ("presence", Some("unavailable")));
+    assert!(!stage.rooms[ROOM].focus);
+    for (kind, room) in [("type='groupchat'", ROOM), ("type='error'", "a@conference.example.test"), ("", "a@elsewhere")]
+    {
+        stage.stanza(&format!("<message from='{room}/x' to='focus@cusax.example.test/mixer' {kind}/>"));
+    }
+    assert_eq!(stage.stanzas.len(), 1);
 }

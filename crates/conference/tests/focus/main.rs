@@ -12,3 +12,4 @@ mod phone;
 mod recorded;
 mod service;
 mod stage;
+mod visitors;

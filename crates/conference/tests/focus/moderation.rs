@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use cusax_conference::Restriction;
+use cusax_event::Event;
 use cusax_event::moderation::{Action, ActionResult, Origin};
 
 use crate::phone::{Phone, header};
-use crate::service::{Flavour, Room};
+use crate::service::{FOCUS, Flavour, Room};
 use crate::stage::{ROOM, Stage, TICK, URI, config, restricted};
 use cusax_sip::Name;
 
@@ -14,7 +15,7 @@ const FLAVOURS: [Flavour; 2] = [Flavour::Prosody, Flavour::Ejabberd];
 const BOB: &str = "bob@example.test/phone";
 
 /// Alice and bob in room and call.
-fn meeting(flavour: Flavour) -> (Stage, [(Phone, cusax_event::LegId); 2]) {
+pub(crate) fn meeting(flavour: Flavour) -> (Stage, [(Phone, cusax_event::LegId); 2]) {
     let mut stage = Stage::new(flavour);
     stage.room(|room| room.join("Alice", "alice@example.test/desk", "moderator"));
     stage.room(|room| room.join("Bob", BOB, "participant"));
@@ -163,7 +164,11 @@ fn visitors_are_silent_where_the_room_is_moderated_or_the_operator_says_so() {
     assert_eq!(stage.moderated(), ["mute applied muc bob@example.test leg"]);
     stage.room(|room| room.leave("Bob"));
     assert!(stage.is_muted(leg), "leaving gives nobody a voice");
+    stage.orders();
     stage.room(|room| room.join("Bob", BOB, "participant"));
+    assert!(stage.is_muted(leg), "nor does coming back");
+    assert_eq!(stage.orders(), ["Bob visitor"]);
+    stage.room(|room| room.role("Bob", "participant", ""));
     assert!(!stage.is_muted(leg));
     // Where visitors may speak, revoking a voice does nothing in the call.
     let (_, mut stage, leg) = enter(&[], false);
@@ -374,5 +379,86 @@ fn a_kept_ban_of_a_domain_holds_where_there_is_no_room_to_ask() {
     let mut phone = stage.phone("+15550100");
     phone.asserted = "<tel:+15550100>".to_owned();
     assert_eq!(stage.dial(&mut phone).status(), Some(403));
+    stage.enter("bob");
+}
+
+#[test]
+fn an_occupant_with_a_name_that_old_unicode_does_not_know_is_seen_and_one_without_a_jid_is_counted() {
+    let (mut stage, [_, (_, bob)]) = meeting(Flavour::Prosody);
+    stage.room(|room| room.leave("Bob"));
+    stage.room(|room| room.join("Bob 😀 \u{1FAE0}", "bob@example.test/📱", "participant"));
+    stage.room(|room| room.role("Bob 😀 \u{1FAE0}", "visitor", ""));
+    assert!(stage.is_muted(bob));
+    assert_eq!(stage.moderated(), ["mute applied muc bob@example.test leg"]);
+    stage.stanza(&format!("<presence from='{ROOM}/' to='{FOCUS}'/>"));
+    stage.room(|room| room.join("X", "a b@example.test/x", "participant"));
+    let dropped = stage.events.iter().filter(|event| matches!(event, Event::XmppDropped(_)));
+    assert_eq!(dropped.count(), 2);
+}
+
+#[test]
+fn a_voice_is_revoked_also_where_the_room_shows_no_visitors() {
+    let mut stage = Stage::new(Flavour::Prosody);
+    stage.rooms.get_mut(ROOM).unwrap().hidden = vec!["visitor"];
+    stage.room(|room| room.join("Bob", BOB, "participant"));
+    stage.room(|room| room.join("Carol", "carol@example.test/x", "visitor"));
+    let (_, bob) = stage.enter("bob");
+    let (_, carol) = stage.enter("carol");
+    assert!(stage.is_muted(carol), "though no presence shows her");
+    stage.room(|room| room.role("Bob", "visitor", ""));
+    assert!(stage.is_muted(bob));
+    assert_eq!(stage.moderated(), ["mute applied muc bob@example.test leg"]);
+    // Looking again does not lose him.
+    stage.room(|room| room.configure(&["muc_hidden"], None));
+    assert!(stage.is_muted(bob));
+    stage.room(|room| room.role("Bob", "participant", ""));
+    stage.room(|room| room.role("Carol", "participant", ""));
+    assert!(!stage.is_muted(bob) && !stage.is_muted(carol));
+    let granted = ["unmute applied muc bob@example.test leg", "unmute applied muc carol@example.test leg"];
+    assert_eq!(stage.moderated(), granted);
+    // Who came unseen, as a visitor, and is granted voice.
+    stage.room(|room| room.leave("Bob"));
+    stage.room(|room| room.join("Bobby", BOB, "visitor"));
+    stage.room(|room| room.role("Bobby", "participant", ""));
+    assert!(!stage.is_muted(bob));
+    assert_eq!(stage.orders(), [""; 0]);
+}
+
+#[test]
+fn a_domain_that_is_banned_and_unbanned_leaves_nobody_banned_for_himself() {
+    let mut stage = Stage::new(Flavour::Prosody);
+    stage.room(|room| room.join("Alice", "alice@example.test/desk", "moderator"));
+    stage.room(|room| room.affiliate("alice@example.test", "member", ""));
+    stage.room(|room| room.join("Bob", BOB, "participant"));
+    let (_, alice) = stage.enter("alice");
+    stage.enter("bob");
+    let (carol, _) = stage.enter("carol");
+    stage.sent.clear();
+    // As Prosody tells it: to each who was there and is nothing to the room himself; nothing of the domain.
+    stage.room(|room| room.ban_domain("example.test"));
+    assert!(stage.muted.contains_key(&alice), "she is a member herself");
+    assert_eq!(stage.muted.len(), 1);
+    let byes: Vec<String> = stage.byes().into_iter().map(|(call, _)| call).collect();
+    assert!(byes.len() == 2 && byes.contains(&carol.call_id()), "also who is only in the call: {byes:?}");
+    assert_eq!(stage.kept(), ["Ban bob@example.test", "Ban example.test", "no Ban bob@example.test"]);
+    for (user, status) in [("alice", 200), ("bob", 403), ("carol", 403)] {
+        let mut phone = stage.phone(user);
+        assert_eq!(stage.dial(&mut phone).status(), Some(status), "{user}");
+    }
+    stage.orders();
+    stage.room(|room| room.affiliate("example.test", "none", ""));
+    assert_eq!(stage.kept(), ["no Ban example.test"]);
+    stage.room(|room| room.configure(&["muc_hidden"], None));
+    stage.enter("bob");
+    assert_eq!((stage.orders(), stage.kept()), (vec![], vec![]));
+    // Unbanned before the list could be read.
+    stage.room(|room| room.join("Bob", BOB, "participant"));
+    stage.slow = true;
+    stage.room(|room| room.ban_domain("example.test"));
+    stage.room(|room| room.affiliate("example.test", "none", ""));
+    stage.slow = false;
+    stage.serve(usize::MAX);
+    stage.pass(Duration::from_secs(1));
+    assert_eq!(stage.orders(), [""; 0], "nobody is banned by the focus");
     stage.enter("bob");
 }

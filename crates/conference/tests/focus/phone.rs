@@ -90,8 +90,8 @@ impl Phone {
 }
 
 /// What the other side answers to a request of the focus.
-pub(crate) fn ok(request: &Message) -> Bytes {
-    cusax_sip::Compose::response(request, 200, None, None).empty()
+pub(crate) fn answer(request: &Message, status: u16) -> Bytes {
+    cusax_sip::Compose::response(request, status, None, None).empty()
 }
 
 /// The text of a header.

@@ -46,6 +46,10 @@ pub(crate) struct Room {
     pub(crate) affiliations: BTreeMap<String, &'static str>,
     /// Whether the focus is in.
     pub(crate) focus: bool,
+    /// The roles whose occupants it shows to nobody.
+    pub(crate) hidden: Vec<&'static str>,
+    /// Whether newcomers have a voice, where the server has a setting for that (ejabberd).
+    pub(crate) voice_by_default: Option<bool>,
     /// Whether it answers at all.
     pub(crate) silent: bool,
     /// Whether it does what the focus asks as a moderator.
@@ -62,6 +66,8 @@ impl Room {
             occupants: BTreeMap::new(),
             affiliations: BTreeMap::new(),
             focus: false,
+            hidden: Vec::new(),
+            voice_by_default: None,
             silent: false,
             obeys: true,
         }
@@ -111,7 +117,13 @@ impl Room {
 
     pub(crate) fn join(&mut self, nick: &str, jid: &str, role: &'static str) -> String {
         self.occupants.insert(nick.to_owned(), Occupant { jid: jid.to_owned(), role });
-        self.available(nick, "")
+        self.shown(nick)
+    }
+
+    /// What whoever enters, or is there, is told of an occupant; nothing where the room hides him.
+    fn shown(&self, nick: &str) -> String {
+        let hidden = self.hidden.contains(&self.occupants[nick].role);
+        if hidden { String::new() } else { self.available(nick, "") }
     }
 
     pub(crate) fn leave(&mut self, nick: &str) -> String {
@@ -119,9 +131,15 @@ impl Room {
     }
 
     pub(crate) fn role(&mut self, nick: &str, role: &'static str, reason: &str) -> String {
-        self.occupants.get_mut(nick).unwrap().role = role;
+        let before = std::mem::replace(&mut self.occupants.get_mut(nick).unwrap().role, role);
         let why = self.why(reason, false);
-        self.available(nick, &why)
+        let told = self.available(nick, &why);
+        match (self.hidden.contains(&before), self.hidden.contains(&role)) {
+            (_, false) => told,
+            (true, true) => String::new(),
+            // As Prosody has it: unavailable, with the new role.
+            (false, true) => told.replacen(" to=", " type='unavailable' to=", 1),
+        }
     }
 
     pub(crate) fn rename(&mut self, nick: &str, new: &str) -> String {
@@ -162,6 +180,16 @@ impl Room {
                 _ => self.available(nick, &why),
             })
             .collect()
+    }
+
+    /// Bans a domain as Prosody does: those of it who are there, and are nothing to the room themselves, are put out.
+    pub(crate) fn ban_domain(&mut self, domain: &str) -> String {
+        self.affiliations.insert(domain.to_owned(), "outcast");
+        let of = |jid: &str| jid.split('/').next().unwrap().rsplit('@').next() == Some(domain);
+        let nicks = self.occupants.iter().filter(|(_, it)| of(&it.jid) && self.affiliation(&it.jid) == "none");
+        let nicks: Vec<String> = nicks.map(|(nick, _)| nick.clone()).collect();
+        let told: String = nicks.iter().map(|nick| self.unavailable(nick, "", &[301])).collect();
+        told.replace("affiliation='none'", "affiliation='outcast'")
     }
 
     /// Changes what the room is.
@@ -214,8 +242,14 @@ impl Room {
         let users = self.max_users.map_or(String::new(), |most| {
             format!("<field var='muc#roomconfig_maxusers'><value>{most}</value></field>")
         });
+        let voice = self.voice_by_default.map_or(String::new(), |by_default| {
+            format!("<field var='members_by_default'><value>{}</value></field>", u8::from(by_default))
+        });
+        let roles = ["visitor", "participant", "moderator"].into_iter().filter(|role| !self.hidden.contains(role));
+        let roles: String = roles.map(|role| format!("<value>{role}</value>")).collect();
+        let shown = format!("<field var='muc#roomconfig_presencebroadcast'>{roles}</field>");
         format!(
-            "<query xmlns='{}'><x xmlns='{}' type='form'><field var='FORM_TYPE' type='hidden'><value>{}</value></field>{users}</x></query>",
+            "<query xmlns='{}'><x xmlns='{}' type='form'><field var='FORM_TYPE' type='hidden'><value>{}</value></field>{users}{voice}{shown}</x></query>",
             ns::MUC_OWNER,
             ns::DATA,
             ns::MUC_ROOMCONFIG
@@ -233,7 +267,7 @@ impl Room {
                 return String::new();
             }
             let own = format!("jid='{FOCUS}' affiliation='owner' role='moderator'");
-            let others: String = self.occupants.keys().map(|nick| self.available(nick, "")).collect();
+            let others: String = self.occupants.keys().map(|nick| self.shown(nick)).collect();
             return others + &self.presence(NICK, "", &own, "", &[110]);
         }
         let Some(query) = request.children().next() else { return String::new() };
@@ -241,6 +275,18 @@ impl Room {
         match (request.attr("type"), query.ns()) {
             (Some("get"), ns::DISCO_INFO) => result(request, &self.disco()),
             (Some("get"), ns::MUC_OWNER) => result(request, &self.form()),
+            (Some("get"), ns::MUC_ADMIN) if item.and_then(|item| item.attr("role")).is_some() => {
+                let wanted = item.and_then(|item| item.attr("role")).unwrap();
+                let listed = self.occupants.iter().filter(|(_, occupant)| occupant.role == wanted);
+                let listed: String = listed
+                    .map(|(nick, Occupant { jid, role })| {
+                        let bare = jid.split('/').next().unwrap();
+                        let affiliation = self.affiliation(jid);
+                        format!("<item nick='{nick}' jid='{bare}' role='{role}' affiliation='{affiliation}'/>")
+                    })
+                    .collect();
+                result(request, &format!("<query xmlns='{}'>{listed}</query>", ns::MUC_ADMIN))
+            }
             (Some("get"), ns::MUC_ADMIN) => {
                 let wanted = item.and_then(|item| item.attr("affiliation")).unwrap();
                 let listed = self.affiliations.iter().filter(|(_, affiliation)| **affiliation == wanted);
@@ -250,6 +296,11 @@ impl Room {
             }
             (Some("set"), ns::MUC_ADMIN) if !self.obeys => {
                 stanza::error(request, "cancel", "not-allowed").to_xml(ns::COMPONENT)
+            }
+            (Some("set"), ns::MUC_ADMIN)
+                if item.and_then(|item| item.attr("nick")).is_some_and(|nick| !self.occupants.contains_key(nick)) =>
+            {
+                stanza::error(request, "cancel", "item-not-found").to_xml(ns::COMPONENT)
             }
             (Some("set"), ns::MUC_ADMIN) => {
                 let item = item.unwrap();

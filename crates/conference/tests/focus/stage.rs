@@ -14,7 +14,7 @@ use cusax_rtp::Codec;
 use cusax_sip::{Flow, ListenerId, Message, Transport};
 use cusax_xmpp::{BareJid, Element, ns};
 
-use crate::phone::{Phone, ok};
+use crate::phone::{Phone, answer};
 use crate::service::{FOCUS, Flavour, NICK, Room, no_such_room, parse};
 
 pub(crate) const ROOM: &str = "room1@conference.example.test";
@@ -36,6 +36,12 @@ pub(crate) struct Stage {
     pub(crate) now: Instant,
     pub(crate) rooms: BTreeMap<String, Room>,
     link: bool,
+    /// What phones answer to requests of the focus, if they do.
+    pub(crate) phones_say: Option<u16>,
+    /// Whether the MUC service answers only what [`Self::serve`] lets it.
+    pub(crate) slow: bool,
+    /// What it has yet to answer.
+    pub(crate) backlog: VecDeque<Element>,
     /// Whether the mixer confirms.
     pub(crate) mixing: bool,
     /// What the focus sent by SIP, since last taken.
@@ -84,6 +90,9 @@ impl Stage {
             now: start(),
             rooms: BTreeMap::from([(ROOM.to_owned(), Room::new(ROOM, flavour))]),
             link: false,
+            phones_say: Some(200),
+            slow: false,
+            backlog: VecDeque::new(),
             mixing: true,
             sent: VecDeque::new(),
             stanzas: Vec::new(),
@@ -100,6 +109,7 @@ impl Stage {
     pub(crate) fn link(&mut self, up: bool) {
         self.link = up;
         if !up {
+            self.backlog.clear();
             self.rooms.values_mut().for_each(|room| room.focus = false);
         }
         self.focus.handle_link(up, self.now);
@@ -137,15 +147,16 @@ impl Stage {
         }
     }
 
-    fn pump(&mut self) {
+    pub(crate) fn pump(&mut self) {
         while let Some(output) = self.focus.poll_output() {
             match output {
                 Output::Sip(transmit) => {
                     let message = Message::parse(transmit.bytes).unwrap();
                     assert!(message.defect().is_none(), "{}", message.first_line());
-                    let request = message.is_request().then(|| ok(&message));
+                    let answer =
+                        self.phones_say.filter(|_| message.is_request()).map(|status| answer(&message, status));
                     self.sent.push_back(message);
-                    if let Some(answer) = request {
+                    if let Some(answer) = answer {
                         self.focus.handle_sip(answer, transmit.flow, self.now);
                     }
                 }
@@ -180,6 +191,22 @@ impl Stage {
 
     fn answer(&mut self, stanza: Element) {
         assert_eq!(stanza.attr("from"), Some(FOCUS));
+        if self.slow && self.link {
+            self.backlog.push_back(stanza);
+        } else {
+            self.answer_now(stanza);
+        }
+    }
+
+    /// Lets a slow MUC service answer so many stanzas.
+    pub(crate) fn serve(&mut self, count: usize) {
+        for _ in 0..count {
+            let Some(stanza) = self.backlog.pop_front() else { return };
+            self.answer_now(stanza);
+        }
+    }
+
+    fn answer_now(&mut self, stanza: Element) {
         let to = stanza.attr("to").unwrap().split('/').next().unwrap().to_owned();
         let answers = match self.rooms.get_mut(&to) {
             _ if !self.link => String::new(),
@@ -188,6 +215,12 @@ impl Stage {
         };
         self.stanzas.push(stanza);
         self.stanza(&answers);
+    }
+
+    /// Lets the mixer say that nothing comes from a leg.
+    pub(crate) fn silence(&mut self, leg: LegId) {
+        self.focus.handle_mixer_event(MixerEvent::LegSilent { leg }, self.now);
+        self.pump();
     }
 
     fn mix(&mut self, command: Command) {
@@ -200,9 +233,11 @@ impl Stage {
             Command::SetMuted { leg, muted, cause } => {
                 self.muted.insert(leg, muted).unwrap();
                 if self.mixing {
-                    self.focus.handle_mixer_event(MixerEvent::MuteApplied { leg, muted, cause, at: self.now + TICK });
+                    let at = self.now + TICK;
+                    self.focus.handle_mixer_event(MixerEvent::MuteApplied { leg, muted, cause, at }, at);
                 }
             }
+            Command::StopWaiting { leg } => assert!(self.muted.contains_key(&leg)),
             Command::RemoveLeg { leg } => {
                 self.muted.remove(&leg).unwrap();
             }

@@ -1,7 +1,6 @@
 //! What may be written in a configuration but is not built in this version: refused, never ignored.
 
 use super::Config;
-use super::address::Transport;
 use super::diagnostic::Finding;
 use super::directory::StoreUrl;
 use super::document::{Document, Step, at};
@@ -13,7 +12,6 @@ pub(super) fn check(config: &Config, document: &Document<'_>) -> Vec<Finding> {
     let mut report = Report { document, findings: Vec::new() };
     sections(config, &mut report);
     rates(config, &mut report);
-    transports(config, &mut report);
     if let Some(numbers) = &config.numbers {
         cues(numbers, &mut report);
     }
@@ -39,9 +37,6 @@ impl Report<'_, '_> {
 }
 
 fn sections(config: &Config, report: &mut Report<'_, '_>) {
-    if config.tls.is_some() {
-        report.refuse(at!["tls"], "TLS", "take [tls] out; keep SIP on networks that you trust");
-    }
     if matches!(config.directory.url, StoreUrl::Postgres(_)) {
         report.refuse(at!["directory", "url"], "PostgreSQL", "write \"sqlite:cusax.db\"");
     }
@@ -62,33 +57,6 @@ fn rates(config: &Config, report: &mut Report<'_, '_>) {
         [("requests_per_source", limits.requests_per_source), ("requests_per_account", limits.requests_per_account)];
     for (key, _) in rates.into_iter().filter(|(_, rate)| rate.is_some()) {
         report.refuse(at!["sip", "limits", key], "limits of rates", "take the key out");
-    }
-}
-
-fn transports(config: &Config, report: &mut Report<'_, '_>) {
-    for (index, listener) in config.sip.listener.iter().enumerate() {
-        let transport = listener.address.transport;
-        if !is_built(transport) {
-            let what = format!("SIP over {transport}");
-            report.refuse(at!["sip", "listener", index, "address"], &what, "write a udp or tcp address");
-        }
-    }
-    let targets = config.sip.core.iter().flat_map(|core| core.targets.iter().enumerate());
-    for (index, target) in targets {
-        let place = at!["sip", "core", "targets", index];
-        if target.secure {
-            report.refuse(place, "sips targets", "write a sip: URI");
-        } else if let Some(transport) = target.transport.filter(|transport| !is_built(*transport)) {
-            report.refuse(place, &format!("SIP over {transport}"), "write transport=udp or transport=tcp");
-        }
-    }
-}
-
-/// Whether SIP runs over it in this version.
-pub(super) const fn is_built(transport: Transport) -> bool {
-    match transport {
-        Transport::Udp | Transport::Tcp => true,
-        Transport::Tls | Transport::Ws | Transport::Wss => false,
     }
 }
 

@@ -32,6 +32,11 @@ impl Finding {
         Self { severity: Severity::Error, place, problem: problem.into(), advice }
     }
 
+    /// Whether the file is good all the same.
+    pub(crate) fn is_warning(&self) -> bool {
+        self.severity == Severity::Warning
+    }
+
     /// Notes what is valid at a place of the text, what comes of it, and what to do where that is not meant.
     pub(crate) fn warning(place: Range<usize>, problem: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, place, problem: problem.into(), advice: Some(advice.into()) }

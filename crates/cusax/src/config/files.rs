@@ -1,5 +1,7 @@
 //! The files that a configuration names.
 
+pub(crate) mod tls_files;
+
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -32,10 +34,7 @@ pub(crate) fn read_secret(file: &Path) -> Result<Secret, Bad> {
     let refused =
         |error: &io::Error| Bad::new(format!("cannot read {shown}: {error}"), advice("write the secret into it"));
     let opened = std::fs::File::open(file).map_err(|error| refused(&error))?;
-    let metadata = opened.metadata().map_err(|error| refused(&error))?;
-    if metadata.mode() & OTHERS != 0 {
-        return Err(Bad::new(format!("everybody on this host can read {shown}"), format!("run: chmod o= {shown}")));
-    }
+    private(&opened, file).map_err(|error| refused(&error))??;
     let mut text = String::new();
     opened.take(LONGEST_SECRET).read_to_string(&mut text).map_err(|error| refused(&error))?;
     let line = text.lines().next().unwrap_or_default();
@@ -45,6 +44,14 @@ pub(crate) fn read_secret(file: &Path) -> Result<Secret, Bad> {
     Ok(Secret(line.to_owned()))
 }
 
+/// Refuses a file that others can read.
+fn private(opened: &std::fs::File, file: &Path) -> io::Result<Result<(), Bad>> {
+    let shown = file.display();
+    let private = opened.metadata()?.mode() & OTHERS == 0;
+    let bad = || Bad::new(format!("everybody on this host can read {shown}"), format!("run: chmod o= {shown}"));
+    Ok(if private { Ok(()) } else { Err(bad()) })
+}
+
 /// Makes the files that the configuration names relative to the folder that it is in itself.
 pub(super) fn resolve(config: &mut Config, folder: &Path) {
     let Config { directory, tls, numbers, xmpp, telemetry, .. } = config;
@@ -52,7 +59,10 @@ pub(super) fn resolve(config: &mut Config, folder: &Path) {
         StoreUrl::Sqlite(file) => Some(file),
         StoreUrl::Postgres(_) => None,
     };
-    let tls = tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.private_key]);
+    let tls = tls.iter_mut().flat_map(|tls| {
+        let authorities = tls.client_ca.iter_mut().chain(&mut tls.server_ca);
+        [&mut tls.certificate, &mut tls.private_key].into_iter().chain(authorities)
+    });
     let prompts = numbers.iter_mut().filter_map(|numbers| numbers.prompts.as_mut());
     let secret = xmpp.iter_mut().map(|xmpp| &mut xmpp.secret_file);
     let stores = accounts.into_iter().chain([&mut directory.state, &mut telemetry.trace]);
@@ -69,6 +79,9 @@ pub(super) fn check(config: &Config, document: &Document<'_>) -> Vec<Finding> {
     {
         let (problem, advice) = bad.into_parts();
         findings.push(Finding::new(document.place(at!["xmpp", "secret_file"]), problem, Some(advice)));
+    }
+    if let Some(tls) = &config.tls {
+        findings.extend(tls_files::check(tls, document));
     }
     let stores: [(&[Step<'_>], Option<&Path>); 3] = [
         (at!["directory", "url"], config.directory.url.file()),

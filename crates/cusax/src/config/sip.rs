@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::address::{HostPort, ListenerAddress, SipTarget};
-use super::name::Identifier;
+use super::name::{Domain, Identifier};
 use super::network::Network;
 
 /// The SIP edge.
@@ -33,6 +33,8 @@ impl Default for Sip {
             address: address.parse().expect("the default listeners are addresses"),
             zone: Zone::Access,
             advertise: None,
+            proxy_protocol: false,
+            require_certificate: false,
         };
         Self {
             federation: Federation::default(),
@@ -56,6 +58,12 @@ pub(crate) struct Listener {
     /// Name or address for Via, Record-Route, Path and Contact. Default: the address.
     #[schemars(example = &"sip.example.com")]
     pub(crate) advertise: Option<HostPort>,
+    /// Whether a load balancer says for whom it connects (PROXY protocol, version 2); nobody else may reach the address.
+    #[serde(default)]
+    pub(crate) proxy_protocol: bool,
+    /// Whether who connects by TLS must show a certificate by an authority of tls.client_ca.
+    #[serde(default)]
+    pub(crate) require_certificate: bool,
 }
 
 /// Who is on the other side of a listener.
@@ -65,9 +73,9 @@ pub(crate) struct Listener {
 pub(crate) enum Zone {
     /// user agents
     Access,
-    /// the existing SIP servers: takes only what comes from sip.core.targets
+    /// the existing SIP servers: takes only what comes from sip.core, by address or certificate
     Core,
-    /// other providers: takes only what comes from the sources of a sip.peer
+    /// other providers: takes only what comes from a sip.peer, by address or certificate
     Peer,
 }
 
@@ -90,6 +98,11 @@ pub(crate) struct Core {
     /// Their SIP URIs; names are looked up at the start.
     #[schemars(example = ["sip:127.0.0.1:5080"])]
     pub(crate) targets: Vec<SipTarget>,
+    /// SIP domains of their certificates (RFC 5922): who shows one of them is the core, from whatever address; and who is
+    /// reached by TLS at an address must.
+    #[serde(default)]
+    #[schemars(example = ["core.example.com"])]
+    pub(crate) certificate_names: Vec<Domain>,
 }
 
 /// Another provider.
@@ -100,8 +113,13 @@ pub(crate) struct Peer {
     #[schemars(example = &"biloxi")]
     pub(crate) name: Identifier,
     /// The addresses that its requests come from.
+    #[serde(default)]
     #[schemars(example = ["192.0.2.0/28"])]
     pub(crate) sources: Vec<Network>,
+    /// The SIP domains of its certificate (RFC 5922), which it may show instead.
+    #[serde(default)]
+    #[schemars(example = ["sip.biloxi.example"])]
+    pub(crate) certificate_names: Vec<Domain>,
     /// Whether its callers' identities (P-Asserted-Identity, Call-Info impp) are believed.
     #[serde(default)]
     pub(crate) trusted: bool,

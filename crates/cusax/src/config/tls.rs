@@ -18,6 +18,13 @@ pub(crate) struct Tls {
     /// Oldest TLS version that is accepted.
     #[serde(default)]
     pub(crate) minimum_version: TlsVersion,
+    /// Authorities whose certificates core servers and peers may show when they connect (mutual TLS), in PEM form.
+    /// Absent: none is asked for.
+    #[schemars(example = &"client-ca.pem")]
+    pub(crate) client_ca: Option<PathBuf>,
+    /// Authorities that are believed where this edge connects by TLS, in PEM form. Default: those of the host.
+    #[schemars(example = &"server-ca.pem")]
+    pub(crate) server_ca: Option<PathBuf>,
 }
 
 /// A TLS version.

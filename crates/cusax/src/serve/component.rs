@@ -119,7 +119,7 @@ pub(super) async fn run(mut parts: Parts) {
             },
             stanza = parts.end.send.recv() => match stanza {
                 Some(stanza) => parts.component.send(stanza),
-                None => return,
+                None => return parts.close(&mut link).await,
             },
             () = due => parts.component.handle_timeout(clock::now()),
         }
@@ -148,6 +148,14 @@ impl Parts {
             Output::Ready => self.link_is(true).await,
             Output::Down => self.link_is(false).await,
             Output::Event(event) => self.telemetry.emit(&event),
+        }
+    }
+
+    /// Ends the stream when nobody has anything to say on it any more.
+    async fn close(mut self, link: &mut Option<TcpLink>) {
+        self.component.close();
+        while let Some(output) = self.component.poll_output() {
+            self.act(output, link).await;
         }
     }
 

@@ -44,9 +44,9 @@ impl CoreTargets {
         self.targets.iter().any(|target| matches!(target.host, Host::Name(_)))
     }
 
-    /// Finds where they are (RFC 3263).
-    pub(super) async fn locate(&self, resolver: &Resolver) -> anyhow::Result<Vec<CoreTarget>> {
-        let mut found = Vec::new();
+    /// Finds where they are (RFC 3263); false where DNS did not answer for all of them.
+    pub(super) async fn locate(&self, resolver: &Resolver) -> anyhow::Result<(Vec<CoreTarget>, bool)> {
+        let (mut found, mut whole) = (Vec::new(), true);
         for target in &self.targets {
             let name: Arc<str> = Arc::from(target.to_string());
             let wanted = location::Target {
@@ -59,13 +59,14 @@ impl CoreTargets {
             let places = places.with_context(|| {
                 format!("cannot find the core target {target} (its address, or a core listener of its transport)")
             })?;
-            found.extend(places.into_iter().map(|place| CoreTarget {
+            whole &= places.whole;
+            found.extend(places.places.into_iter().map(|place| CoreTarget {
                 name: Arc::clone(&name),
                 address: place.address,
                 transport: place.transport,
             }));
         }
-        Ok(found)
+        Ok((found, whole))
     }
 }
 
@@ -100,16 +101,20 @@ pub(super) fn config(config: &Config, stores: &Stores, core: Vec<CoreTarget>) ->
             dial_in.insert(number.to_string(), format!("sip:{room}@{}", conference.domain));
         }
     }
+    let names_of_core = config.sip.core.iter().flat_map(|core| &core.certificate_names);
     Ok(EdgeConfig {
         numbers: numbers(config)?,
         listeners,
         core,
+        retired: Vec::new(),
+        core_identities: names_of_core.map(ToString::to_string).collect(),
         peers: config
             .sip
             .peer
             .iter()
             .map(|peer| Peer {
                 sources: peer.sources.iter().map(|network| (network.address, network.bits)).collect(),
+                identities: peer.certificate_names.iter().map(ToString::to_string).collect(),
                 trusted: peer.trusted,
             })
             .collect(),

@@ -23,6 +23,8 @@ use crate::config::media::Latch as LatchName;
 const SOCKETS: usize = 32;
 /// Legs that the thread takes.
 pub(super) const LEGS: usize = 2_000;
+/// Batches that are taken from a socket before the others have their turn again, and time is looked at.
+const BATCHES: usize = 4;
 /// Commands, or events, that wait.
 const RING: usize = 8_192;
 /// How often the thread says what it did.
@@ -118,17 +120,7 @@ impl Thread {
             if self.commands.is_abandoned() {
                 return;
             }
-            for (index, (socket, port)) in self.sockets.iter().zip(&self.ports).enumerate() {
-                while ready.socket(index) && socket.recv_batch(&mut received).is_ok() {
-                    let now = clock::now();
-                    for datagram in received.iter() {
-                        self.mixer.handle_packet(*port, datagram.from, datagram.bytes, now);
-                    }
-                    if received.len() < BATCH {
-                        break;
-                    }
-                }
-            }
+            receive(&mut self.mixer, &self.sockets, &self.ports, &mut received, |index| ready.socket(index));
             self.tick(&mut out);
             while let Some(event) = self.mixer.poll_event() {
                 // A full ring means that nobody listens any more.
@@ -194,6 +186,36 @@ impl Thread {
     }
 }
 
+/// Takes in what came. Who floods a socket gets no more than his turn, and all together no more than the time until the
+/// next tick: what is left waits in the sockets' buffers, or is lost there.
+fn receive(
+    mixer: &mut Mixer,
+    sockets: &[Socket],
+    ports: &[PortId],
+    received: &mut RecvBatch,
+    is_ready: impl Fn(usize) -> bool,
+) {
+    let due = mixer.poll_timeout();
+    for turn in 0..BATCHES {
+        let mut more = false;
+        for (index, (socket, port)) in sockets.iter().zip(ports).enumerate() {
+            // The first turn is everybody's, or a late tick would let nothing in.
+            let late = turn > 0 && due.is_some_and(|due| due <= clock::now());
+            if late || !is_ready(index) || socket.recv_batch(received).is_err() {
+                continue;
+            }
+            let now = clock::now();
+            for datagram in received.iter() {
+                mixer.handle_packet(*port, datagram.from, datagram.bytes, now);
+            }
+            more |= received.len() >= BATCH;
+        }
+        if !more {
+            return;
+        }
+    }
+}
+
 /// Sends a batch; what the kernel does not take now is late by the time it would, and is left out.
 fn flush(socket: &Socket, batch: &mut SendBatch) {
     socket.send_batch(batch);
@@ -202,4 +224,31 @@ fn flush(socket: &Socket, batch: &mut SendBatch) {
 
 fn elapsed(since: Instant) -> Duration {
     clock::now().saturating_duration_since(since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_on_one_socket_gets_its_turn_and_no_more() {
+        let options = Options { receive_buffer: Some(BUFFER), ..Options::default() };
+        let bind = || Socket::bind("127.0.0.1:0".parse().expect("an address"), options).expect("a socket");
+        let sockets = [bind(), bind()];
+        let sender = std::net::UdpSocket::bind("127.0.0.1:0").expect("a sender");
+        let send = |to: usize| sender.send_to(&[0x80; 12], sockets[to].local_addr()).expect("loopback takes it");
+        for _ in 0..BATCH * BATCHES + BATCH {
+            send(0);
+        }
+        send(1);
+        let mut mixer = Mixer::new(MixerConfig::default(), 1);
+        let mut received = RecvBatch::new(BATCH, 2_048);
+        let mut turn = |ready: fn(usize) -> bool| {
+            receive(&mut mixer, &sockets, &[PortId(0), PortId(2)], &mut received, ready);
+            mixer.report().dropped.iter().sum::<u64>()
+        };
+        assert_eq!(turn(|_| true), (BATCH * BATCHES + 1) as u64);
+        assert_eq!(turn(|_| true), BATCH as u64, "the rest has its turn next");
+        assert_eq!(turn(|_| true), 0);
+    }
 }

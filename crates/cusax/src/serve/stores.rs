@@ -10,6 +10,7 @@ use cusax_event::service::{Directory as DirectoryEvent, DirectoryState};
 use cusax_net::random;
 use cusax_telemetry::Telemetry;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::config::Config;
 
@@ -109,10 +110,11 @@ impl Stores {
     }
 
     /// Writes restrictions as they come; what the worker hands over while the disk is slow waits, bounded.
-    pub(super) fn keeper(&self, telemetry: Telemetry) -> mpsc::Sender<Keep> {
+    /// Also the task, which ends once all that was sent is kept and the sender is gone.
+    pub(super) fn keeper(&self, telemetry: Telemetry) -> (mpsc::Sender<Keep>, JoinHandle<()>) {
         let (sender, mut receiver) = mpsc::channel(WAITING);
         let state = Arc::clone(&self.state);
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             while let Some(keep) = receiver.recv().await {
                 let kept = match keep {
                     Keep::Restrict { room, jid, restriction } => state.restrict(&room, &jid, restriction).await,
@@ -124,7 +126,7 @@ impl Stores {
                 }
             }
         });
-        sender
+        (sender, task)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The SIP thread: it owns the edge, and carries messages between sockets, streams, the focus and the directory.
 
+mod handshake;
 pub(super) mod locate;
 mod meetings;
 mod report;
@@ -26,6 +27,7 @@ use cusax_net::udp::{AsyncSocket, BATCH, Options, RecvBatch, SendBatch, Socket};
 use cusax_sip::location::LocateError;
 use cusax_sip::{Flow, ListenerId, Transmit, Transport};
 use cusax_telemetry::Telemetry;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::component::{Heard, Link};
@@ -34,6 +36,7 @@ use super::http::Health;
 use super::media::Media;
 use super::seeds;
 use super::stores::{Keep, Restricted, Stores};
+use super::tls::Tls;
 use crate::config::Config;
 use meetings::Meetings;
 
@@ -41,12 +44,17 @@ use meetings::Meetings;
 const DATAGRAM: usize = 65_535;
 /// How long a socket that failed is left alone.
 const PAUSE: Duration = Duration::from_millis(10);
+/// For the phones in conferences to answer the BYE of a service that stops.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Receive and send buffers of a socket, in bytes.
 const BUFFER: usize = 4 * 1024 * 1024;
 
 /// What the thread is made of.
 pub(super) struct Parts<'a> {
     pub(super) config: &'a Config,
+    pub(super) tls: &'a Tls,
+    /// The runtime for what would hold messages up: handshakes.
+    pub(super) control: Handle,
     pub(super) edge: EdgeConfig,
     pub(super) stores: &'a Stores,
     pub(super) telemetry: Telemetry,
@@ -65,14 +73,25 @@ pub(super) struct Parts<'a> {
 
 /// The running thread; it ends when this is dropped.
 pub(super) struct Running {
-    _stop: oneshot::Sender<()>,
+    stop: oneshot::Sender<()>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Running {
+    /// Ends the calls of the conferences, and then the thread.
+    pub(super) async fn stop(self) {
+        let _ = self.stop.send(());
+        // An error says that it has ended already.
+        let _ = self.ended.await;
+    }
 }
 
 /// Binds all listeners and starts the thread.
 pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
     let mut sockets = Vec::new();
-    let mut tcp = Vec::new();
-    for (index, listener) in parts.edge.listeners.iter().enumerate() {
+    let mut listening = Vec::new();
+    let configured = parts.edge.listeners.iter().zip(&parts.config.sip.listener);
+    for (index, (listener, section)) in configured.enumerate() {
         let id = ListenerId(u16::try_from(index)?);
         let advice = || {
             let address = listener.address;
@@ -94,10 +113,12 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
                 Zone::Core => Leg::Upstream,
                 Zone::Peer => Leg::Peer,
             };
-            tcp.push(streams::Listening { id, address: listener.address, leg });
+            let (address, transport, layers) = (listener.address, listener.transport, parts.tls.layers(section)?);
+            listening.push(streams::Listening { id, address, transport, leg, layers });
         }
     }
-    let streams = streams::Wiring::new(tcp, &parts.config.sip.limits);
+    let client = parts.tls.client(parts.config)?;
+    let streams = streams::Wiring::new(listening, &parts.config.sip.limits, parts.control, client);
     let meetings = Meetings::open(parts.config, parts.media, parts.restrictions, parts.keep)?;
     let (wanted, to_locate) = mpsc::channel(locate::WAITING);
     let core = Core {
@@ -116,6 +137,7 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
     let names = Names { wanted: to_locate, resolver: parts.resolver, core: parts.core };
     let heard = parts.component.heard;
     let (stop, stopped) = oneshot::channel();
+    let (end, ended) = oneshot::channel();
     let (ready, started) = std::sync::mpsc::sync_channel(1);
     std::thread::Builder::new()
         .name("cusax-sip".to_owned())
@@ -125,6 +147,9 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
                 Ok(runtime) => {
                     let local = tokio::task::LocalSet::new();
                     runtime.block_on(local.run_until(run(core, sockets, streams, names, heard, stopped, ready)));
+                    // With it go the senders of what is still to be kept and said.
+                    drop((local, runtime));
+                    let _ = end.send(());
                 }
                 Err(error) => {
                     let _ = ready.send(Err(error.into()));
@@ -133,7 +158,7 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
         })
         .context("cannot start the SIP thread")?;
     started.recv().context("the SIP thread ended at once")??;
-    Ok(Running { _stop: stop })
+    Ok(Running { stop, ended })
 }
 
 struct Core {
@@ -221,9 +246,27 @@ async fn run(
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        _ = stopped => {}
+        _ = stopped => farewell(&core, &rearm).await,
         () = rooms => {}
     }
+}
+
+/// Tells those in conferences that the service stops, and gives their phones a moment to answer.
+async fn farewell(core: &Shared, rearm: &Notify) {
+    {
+        let now = clock::now();
+        let mut core = core.borrow_mut();
+        let Some(meetings) = &mut core.meetings else { return };
+        meetings.core.handle_stop(now);
+        core.settle(now);
+    }
+    rearm.notify_one();
+    let idle = async {
+        while core.borrow().meetings.as_ref().is_some_and(|meetings| meetings.core.counts().legs > 0) {
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    let _ = tokio::time::timeout(FAREWELL, idle).await;
 }
 
 async fn read_socket(listener: ListenerId, socket: Arc<AsyncSocket>, core: Shared, rearm: Rc<Notify>) {
@@ -355,11 +398,13 @@ impl Core {
         }
         let Some((_, socket, batch)) = self.sockets.iter_mut().find(|(id, _, _)| *id == flow.listener) else { return };
         if batch.push(flow.remote, &bytes).is_err() {
-            socket.send_batch(batch);
-            batch.clear();
-            if batch.push(flow.remote, &bytes).is_err() {
+            let failed = send(socket, batch);
+            let pushed = batch.push(flow.remote, &bytes).is_ok();
+            self.bounce(flow.listener, failed, now);
+            if !pushed {
+                // Of this message only: its server may be well.
                 self.edge.handle_dropped(DropReason::TooLarge, &flow, "message larger than a datagram");
-                self.edge.handle_unreachable(&flow, now);
+                self.edge.handle_bounced(&flow, &bytes, now);
             }
         }
     }
@@ -367,25 +412,35 @@ impl Core {
     /// Sends what has gathered; what the kernel does not take is lost, as datagrams may be. True where something was found
     /// to reach nobody.
     fn flush(&mut self, now: Instant) -> bool {
-        let (mut lost, mut bounced) = (Vec::new(), Vec::new());
+        let mut all = Vec::new();
         for (id, socket, batch) in &mut self.sockets {
-            let flow = |remote: SocketAddr| Flow { listener: *id, transport: Transport::Udp, remote, connection: None };
-            if !batch.is_empty() {
-                socket.send_batch(batch);
-                lost.extend(batch.failures().iter().map(|failure| flow(failure.to)));
-                batch.clear();
-            }
+            let mut bounced = if batch.is_empty() { Vec::new() } else { send(socket, batch) };
             while let Some(unreachable) = socket.take_unreachable() {
-                bounced.push((flow(unreachable.to), unreachable.quoted));
+                bounced.push((unreachable.to, unreachable.quoted));
+            }
+            if !bounced.is_empty() {
+                all.push((*id, bounced));
             }
         }
-        let any = !lost.is_empty() || !bounced.is_empty();
-        for flow in lost {
-            self.edge.handle_unreachable(&flow, now);
-        }
-        for (flow, quoted) in bounced {
-            self.edge.handle_bounced(&flow, &quoted, now);
+        let any = !all.is_empty();
+        for (listener, bounced) in all {
+            self.bounce(listener, bounced, now);
         }
         any
     }
+
+    fn bounce(&mut self, listener: ListenerId, bounced: Vec<(SocketAddr, Vec<u8>)>, now: Instant) {
+        for (remote, quoted) in bounced {
+            let flow = Flow { listener, transport: Transport::Udp, remote, connection: None };
+            self.edge.handle_bounced(&flow, &quoted, now);
+        }
+    }
+}
+
+/// Sends a batch; returns what the kernel refused: where to, and how it begins.
+fn send(socket: &AsyncSocket, batch: &mut SendBatch) -> Vec<(SocketAddr, Vec<u8>)> {
+    socket.send_batch(batch);
+    let failed = batch.failures().iter().map(|failure| (failure.to, failure.head.clone())).collect();
+    batch.clear();
+    failed
 }

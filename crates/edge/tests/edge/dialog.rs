@@ -202,7 +202,7 @@ fn nobody_else_may() {
 fn a_stream_connection_that_is_gone_is_430() {
     let mut world = World::new();
     let flow = tcp(BOB, 7);
-    world.edge.handle_opened(flow.connection.unwrap());
+    world.edge.handle_opened(flow.connection.unwrap(), Vec::new());
     let path = world.path_of(flow);
     let options = |cseq| {
         let mut draft = Draft::new("OPTIONS", "sip:bob@198.51.100.2:5060").routes([path.as_str()].into_iter());

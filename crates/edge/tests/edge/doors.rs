@@ -253,9 +253,9 @@ fn what_a_datagram_brings_along_is_no_message_on_a_stream() {
     settings.core[0].transport = cusax_sip::Transport::Tcp;
     let mut world = World::with(settings);
     let inner = "INVITE sip:+19005551234@example.com SIP/2.0\r\nP-Asserted-Identity: <sip:boss@example.com>\r\n\r\n";
-    let draft = Draft::new("BYE", "sip:x@example.com").header("X-Last: 1");
-    let bye = String::from_utf8(draft.bytes().to_vec()).unwrap().replace("Content-Length: 0\r\n\r\n", "\r\n");
-    world.receive(ALICE, format!("{bye}{inner}"));
+    let draft = Draft::new("OPTIONS", "sip:bob@example.com").from("<sip:x@biloxi.example>;tag=1");
+    let options = String::from_utf8(draft.bytes().to_vec()).unwrap().replace("Content-Length: 0\r\n\r\n", "\r\n");
+    world.receive("192.0.2.130:5099", format!("{options}{inner}"));
     let sent = world.sent_to(CORE);
     assert_eq!(sent.len(), 1);
     for sent in &sent {

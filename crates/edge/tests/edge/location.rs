@@ -71,7 +71,7 @@ fn places_are_tried_one_after_the_other() {
 fn a_call_that_is_given_up_meanwhile_goes_nowhere() {
     let mut world = World::new();
     let draft = call(&mut world, "");
-    let mut cancel = draft.clone();
+    let mut cancel = draft;
     cancel.method = "CANCEL";
     world.receive(CORE, cancel.bytes());
     let statuses: Vec<_> = world.sent_to(CORE).iter().filter_map(|sent| sent.message.status()).collect();

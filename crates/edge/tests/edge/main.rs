@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it is wrong")]
 
+mod certificates;
 mod charge;
 mod dialog;
 mod doors;
@@ -11,5 +12,7 @@ mod location;
 mod proof;
 mod registration;
 mod session;
+mod strict;
+mod torture;
 mod upstream;
 mod world;

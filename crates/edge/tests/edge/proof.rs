@@ -244,6 +244,28 @@ fn in_a_dialog_the_core_is_believed_about_its_own_names() {
     assert_eq!(world.one_to(CORE).lines(Name::Route), ["<sip:core.internal.example;lr>"]);
 }
 
+/// The core would ask for proof, but a conference's calls never reach it.
+#[test]
+fn a_conference_wants_proof_also_where_the_core_is_who_asks() {
+    let open = || {
+        let mut settings = config();
+        settings.challenge = false;
+        settings
+    };
+    for uri in ["sip:standup@conference.example.com", "sip:+14045550900@example.com"] {
+        let mut world = World::with(open());
+        let draft = Draft::invite(uri).from("<sip:x@y>;tag=1");
+        world.receive(STRANGER, draft.bytes());
+        assert!(world.focus.is_empty(), "{uri}");
+        assert!(matches!(status(&mut world, STRANGER), Some(403 | 404)), "{uri}");
+        world.send(ALICE, "alice", Draft::invite(uri));
+        assert_eq!(world.focus.len(), 1, "{uri}");
+    }
+    let mut world = World::with(open());
+    world.receive(ALICE, Draft::invite("sip:bob@example.com").bytes());
+    assert_eq!(world.one_to(CORE).message.method_text(), "INVITE", "all else is the core's to ask about");
+}
+
 #[test]
 fn without_a_core_it_is_said_so() {
     let mut settings = config();

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use cusax_event::Event;
 use cusax_event::sip::AuthResult;
-use cusax_sip::Name;
 use cusax_sip::digest::{Algorithm, Challenge};
+use cusax_sip::{Flow, Name};
 
 use crate::draft::Draft;
-use crate::world::{ALICE, BOB, CORE, CORE_SIDE, Sent, World, udp};
+use crate::world::{ALICE, BOB, CORE, CORE_SIDE, Sent, World, tcp, udp};
 
 fn register() -> Draft {
     Draft::new("REGISTER", "sip:example.com")
@@ -189,4 +189,38 @@ fn nobody_registers_for_another() {
         assert_eq!(world.sent_to(CORE).len(), 0);
         assert_eq!(results(&world).last(), Some(&AuthResult::Mismatch));
     }
+}
+
+/// Sends a request on a connection; the status that comes back, or none where it went to the core.
+fn on_connection(world: &mut World, flow: Flow, user: &str, name: &str) -> Option<u16> {
+    let mut draft = Draft::new("OPTIONS", "sip:bob@example.com").from(&format!("<sip:{user}@example.com>;tag=1"));
+    draft.via = format!("SIP/2.0/TCP 198.51.100.1:5060;branch=z9hG4bK-{name}");
+    world.receive_on(flow, draft.bytes());
+    let to = flow.remote.to_string();
+    world.sent_to(&to).first().and_then(|sent| sent.message.status())
+}
+
+#[test]
+fn who_proved_himself_on_a_connection_is_known_on_it_until_it_ends() {
+    let mut world = World::new();
+    let flow = tcp(ALICE, 7);
+    world.edge.handle_opened(flow.connection.unwrap(), Vec::new());
+    assert_eq!(on_connection(&mut world, flow, "alice", "a"), Some(407));
+    let mut draft = register();
+    draft.via = "SIP/2.0/TCP 198.51.100.1:5060;branch=z9hG4bK-r".to_owned();
+    world.receive_on(flow, draft.bytes());
+    let challenged = world.one_to(ALICE);
+    let credentials = world.credentials(&challenged, "alice", &draft);
+    world.receive_on(flow, draft.next().header(&credentials).bytes());
+    world.sent_to(CORE);
+    assert_eq!(on_connection(&mut world, flow, "alice", "b"), None);
+    let asserted = world.one_to(CORE);
+    assert_eq!(asserted.lines(Name::PAssertedIdentity), ["<sip:alice@example.com>"]);
+    assert_eq!(on_connection(&mut world, flow, "bob", "c"), Some(407), "another may prove himself as well");
+    let elsewhere = tcp(ALICE, 8);
+    world.edge.handle_opened(elsewhere.connection.unwrap(), Vec::new());
+    assert_eq!(on_connection(&mut world, elsewhere, "alice", "d"), Some(407));
+    world.edge.handle_closed(flow.connection.unwrap());
+    world.edge.handle_opened(flow.connection.unwrap(), Vec::new());
+    assert_eq!(on_connection(&mut world, flow, "alice", "e"), Some(407));
 }

@@ -149,3 +149,74 @@ fn targets_may_move_and_those_that_stay_keep_what_is_known_of_them() {
     world.send(ALICE, "alice", Draft::invite("sip:bob@example.com"));
     assert_eq!(world.sent_to("192.0.2.22:5080").len(), 1, "the first is still down");
 }
+
+/// Whatever the core calls itself in Record-Route, and whichever is first now.
+#[test]
+fn a_call_stays_with_the_core_that_it_was_made_by() {
+    let mut world = World::with(two());
+    world.pass(Duration::from_millis(1));
+    world.send(ALICE, "alice", Draft::invite("sip:bob@example.com"));
+    let first = world.one_to(CORE);
+    world.receive(CORE, crate::world::answer(&first.message, 503, "busy", &[]));
+    let second = world.one_to(SECOND);
+    world.sent_to(CORE);
+    let name = "<sip:k2.example.net;lr>";
+    world.receive(SECOND, crate::world::answer(&second.message, 200, "core", &[("Contact", "<sip:bob@203.0.113.7>")]));
+    let answered = world.sent_to(ALICE).pop().unwrap();
+    let mut routes = crate::dialog::callers_routes(&answered);
+    routes.push(name.to_owned());
+    for method in ["ACK", "INFO", "BYE"] {
+        world.receive(ALICE, crate::dialog::within(method, "sip:bob@203.0.113.7", &routes).bytes());
+        let sent: Vec<_> = world.sent_to(SECOND).iter().map(|sent| sent.message.method_text().to_owned()).collect();
+        assert!(sent.iter().any(|word| word == method) || method == "INFO", "{method}: {sent:?}");
+        assert!(world.sent_to(CORE).is_empty(), "{method}");
+        world.sent_to(ALICE);
+    }
+}
+
+/// One that has left DNS keeps its dialogs as well.
+#[test]
+fn a_target_that_left_is_still_heard() {
+    let mut world = World::with(two());
+    let (_, answered) = crate::dialog::call(&mut world);
+    let mut rest = two().core;
+    rest.remove(0);
+    world.edge.handle_core(rest, world.now);
+    let routes = crate::dialog::callers_routes(&answered);
+    world.receive(ALICE, crate::dialog::within("BYE", "sip:bob@203.0.113.7", &routes).bytes());
+    assert_eq!(world.one_to(CORE).message.method_text(), "BYE");
+}
+
+/// A core that is slow for a while and the only one loses nothing by being suspected.
+#[test]
+fn the_only_core_is_waited_for() {
+    let mut world = World::new();
+    world.pass(Duration::from_millis(1));
+    world.alive.clear();
+    world.send(ALICE, "alice", Draft::invite("sip:bob@example.com"));
+    let invite = world.sent_to(CORE).remove(0);
+    world.pass(Duration::from_secs(15));
+    assert_eq!(states(&world), [("sip:192.0.2.20:5080", UpstreamState::Down)]);
+    assert!(world.sent_to(ALICE).iter().all(|sent| sent.message.status() == Some(100)));
+    world.core_answers(&invite, 200, &[]);
+    assert_eq!(world.one_to(ALICE).message.status(), Some(200));
+}
+
+/// Asked instead of a first that was only slow: its ringing is cancelled, its answer is not lost.
+#[test]
+fn a_slow_core_that_was_given_up_is_cancelled_when_it_speaks() {
+    let mut world = World::with(two());
+    world.pass(Duration::from_millis(1));
+    world.alive.remove(&address(CORE));
+    world.send(ALICE, "alice", Draft::invite("sip:bob@example.com"));
+    let slow = world.sent_to(CORE).remove(0);
+    world.pass(Duration::from_secs(6));
+    let second = world.sent_to(SECOND).remove(0);
+    world.sent_to(CORE);
+    world.core_answers(&slow, 180, &[]);
+    assert_eq!(world.one_to(CORE).message.method_text(), "CANCEL");
+    world.core_answers(&slow, 487, &[]);
+    world.receive(SECOND, crate::world::answer(&second.message, 200, "second", &[]));
+    let statuses: Vec<_> = world.sent_to(ALICE).iter().filter_map(|sent| sent.message.status()).collect();
+    assert!(statuses.contains(&200) && !statuses.contains(&487), "{statuses:?}");
+}

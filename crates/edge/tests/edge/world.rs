@@ -95,9 +95,11 @@ pub(crate) fn config() -> Config {
             address: CORE.parse().unwrap(),
             transport: Transport::Udp,
         }],
+        core_identities: Vec::new(),
+        retired: Vec::new(),
         peers: vec![
-            Peer { sources: vec![("192.0.2.128".parse().unwrap(), 28)], trusted: false },
-            Peer { sources: vec![("192.0.2.160".parse().unwrap(), 28)], trusted: true },
+            Peer { sources: vec![("192.0.2.128".parse().unwrap(), 28)], identities: Vec::new(), trusted: false },
+            Peer { sources: vec![("192.0.2.160".parse().unwrap(), 28)], identities: Vec::new(), trusted: true },
         ],
         federation: true,
         challenge: true,

@@ -14,7 +14,7 @@ closed_enum! {
         Connected = "connected",
         /// There were as many as there may be, of all or of its source.
         Refused = "refused",
-        /// We could not connect.
+        /// We could not connect, or TLS or the upgrade to a WebSocket failed.
         Failed = "failed",
         /// One that had been there is gone.
         Closed = "closed",

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use cusax_event::media::{DropReason, ParticipantState};
-use cusax_mixer::{Command, Config, Event, PortId, Signalling, TICK, Trust, UpdateLeg};
+use cusax_mixer::{Command, Config, Event, Signalling, TICK, Trust, UpdateLeg};
 use cusax_rtp::sdp::Direction;
 use cusax_rtp::tone::level;
 
-use crate::phone::{World, stream};
+use crate::phone::{SEAT, World, stream};
 use crate::tones::{TONES, expect, frame, talk, tones};
 
 #[test]
@@ -194,7 +194,7 @@ fn redirect(world: &mut World, phone: usize, direction: Direction) {
     let phone = &world.phones[phone];
     let update = UpdateLeg {
         leg: phone.leg,
-        port: PortId(0),
+        seat: SEAT,
         signalling: Signalling { source: phone.address.ip(), trust: Trust::Access },
         stream: stream(phone.codec, phone.address, direction),
     };
@@ -204,6 +204,6 @@ fn redirect(world: &mut World, phone: usize, direction: Direction) {
 fn applied(event: &Event) -> Option<(bool, u64, std::time::Instant)> {
     match *event {
         Event::MuteApplied { muted, cause, at, .. } => Some((muted, cause, at)),
-        Event::LegLatched { .. } => None,
+        Event::LegLatched { .. } | Event::LegSilent { .. } => None,
     }
 }

@@ -4,13 +4,16 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use cusax_event::LegId;
-use cusax_mixer::{AddLeg, Command, ConferenceId, Config, Event, Mixer, PortId, Signalling, TICK, Transmits, Trust};
+use cusax_mixer::{
+    AddLeg, Command, ConferenceId, Config, Event, Mixer, PortId, Seat, Signalling, TICK, Transmits, Trust,
+};
 use cusax_rtp::packet::{Header, Packet};
 use cusax_rtp::sdp::{self, Direction, LocalMedia, Session, Stream};
 use cusax_rtp::{Codec, Frame};
 
 pub(crate) const CONFERENCE: ConferenceId = ConferenceId(1);
 pub(crate) const PORT: PortId = PortId(0);
+pub(crate) const SEAT: Seat = Seat { port: PORT, turn: 0 };
 
 /// A mixer, the phones that it serves, and their time.
 pub(crate) struct World {
@@ -89,7 +92,7 @@ impl World {
             Command::AddLeg(AddLeg {
                 leg,
                 conference: CONFERENCE,
-                port: PORT,
+                seat: SEAT,
                 signalling,
                 stream,
                 muted: false,

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use cusax_event::LegId;
 use cusax_event::media::DropReason;
-use cusax_mixer::{AddLeg, Command, ConferenceId, Config, Event, Latch, PortId, Signalling, Trust};
+use cusax_mixer::{AddLeg, Command, ConferenceId, Config, Event, Latch, PortId, Seat, Signalling, Trust};
 use cusax_rtp::Codec;
 use cusax_rtp::sdp::Direction;
 
-use crate::phone::{PORT, World, stream};
+use crate::phone::{PORT, SEAT, World, stream};
 
 #[test]
 fn a_phone_behind_a_nat_is_found_by_where_its_signalling_comes_from() {
@@ -21,7 +21,7 @@ fn a_phone_behind_a_nat_is_found_by_where_its_signalling_comes_from() {
     speak(&mut world, phone);
     assert!(heard_by(&world, 0, phone));
     assert!(!world.phones[phone].heard.is_empty());
-    assert_eq!(world.events, [Event::LegLatched { leg: LegId(2), source: at("203.0.113.9:61000") }]);
+    assert_eq!(world.events, [Event::LegLatched { leg: LegId(2), seat: SEAT, source: at("203.0.113.9:61000") }]);
     move_to(&mut world, phone, "10.0.0.5:4000");
     assert_eq!(strangers(&mut world, phone), 10);
 }
@@ -86,10 +86,66 @@ fn a_nat_may_change_the_port_of_one_who_was_silent() {
     assert_eq!(strangers(&mut world, 0), 10, "another SSRC");
     world.phones[0].ssrc = ssrc;
     assert_eq!(strangers(&mut world, 0), 0);
-    assert_eq!(world.events, [Event::LegLatched { leg: LegId(1), source: at("192.0.2.1:20000") }]);
+    assert_eq!(world.events, [Event::LegLatched { leg: LegId(1), seat: SEAT, source: at("192.0.2.1:20000") }]);
     move_to(&mut world, 0, "192.0.2.2:20000");
     wait(&mut world, Duration::from_secs(5));
     assert_eq!(strangers(&mut world, 0), 10, "another address");
+    // Somebody behind the same NAT who has seen the SSRC, but not where the stream is now.
+    move_to(&mut world, 0, "192.0.2.1:20002");
+    for far in [20_000, 40_000] {
+        world.phones[0].sequence = world.phones[0].sequence.wrapping_add(far);
+        assert_eq!(strangers(&mut world, 0), 10, "{far} packets on");
+    }
+}
+
+#[test]
+fn whoever_describes_somebody_elses_address_gets_none_of_his_packets() {
+    let mut world = World::with_phones(1, Config::default());
+    let victim = at("203.0.113.9:4000");
+    let thief = world.join_as(Codec::Pcmu, victim, access("198.51.100.66"), at("198.51.100.66:4000"));
+    let phone = world.join_as(Codec::Pcmu, victim, access("203.0.113.9"), victim);
+    speak(&mut world, phone);
+    assert!(heard_by(&world, 0, phone));
+    assert_eq!(world.events, [], "nobody latched");
+    assert!(world.phones[thief].heard.is_empty());
+}
+
+#[test]
+fn a_leg_that_is_not_waited_for_any_more_leaves_its_place_to_another() {
+    let mut world = World::with_phones(1, Config::default());
+    let described = |port| SocketAddr::new(at("10.0.0.5:0").ip(), port);
+    let silent = world.join_as(Codec::Pcmu, described(4000), access("203.0.113.9"), at("203.0.113.9:60000"));
+    let leg = world.phones[silent].leg;
+    world.command(Command::StopWaiting { leg });
+    let other = world.join_as(Codec::Pcmu, described(4002), access("203.0.113.9"), at("203.0.113.9:61000"));
+    speak(&mut world, other);
+    assert!(heard_by(&world, 0, other));
+    assert_eq!(strangers(&mut world, silent), 10);
+    assert_eq!(world.astray, 0, "nor is it sent anything");
+}
+
+#[test]
+fn silence_is_told_and_sooner_of_who_should_send() {
+    let mut world = World::with_phones(2, Config::default());
+    for phone in [0, 1] {
+        speak(&mut world, phone);
+    }
+    let held = world.phones[1].leg;
+    let address = world.phones[1].address;
+    let stream = stream(Codec::Pcma, address, Direction::SendOnly);
+    let signalling = access("192.0.2.1");
+    world.command(Command::UpdateLeg(cusax_mixer::UpdateLeg { leg: held, seat: SEAT, signalling, stream }));
+    wait(&mut world, Duration::from_secs(29));
+    assert_eq!(world.events, []);
+    wait(&mut world, Duration::from_secs(3));
+    assert_eq!(world.events, [Event::LegSilent { leg: LegId(1) }]);
+    world.events.clear();
+    speak(&mut world, 0);
+    wait(&mut world, Duration::from_secs(29));
+    assert_eq!(world.events, []);
+    wait(&mut world, Duration::from_secs(122));
+    let of = |leg| world.events.iter().filter(|event| **event == Event::LegSilent { leg }).count();
+    assert_eq!((of(LegId(1)), of(held)), (4, 1));
 }
 
 #[test]
@@ -126,7 +182,7 @@ fn thousands_of_legs_from_one_address_are_told_apart() {
         world.command(Command::AddLeg(AddLeg {
             leg: LegId(index.into()),
             conference: ConferenceId(u64::from(index) / 4),
-            port: PORT,
+            seat: SEAT,
             signalling: access("192.0.2.1"),
             stream: stream(Codec::Pcmu, remote, Direction::SendRecv),
             muted: false,
@@ -155,7 +211,7 @@ fn legs_on_different_ports_may_have_one_source() {
     world.command(Command::AddLeg(AddLeg {
         leg: LegId(9),
         conference: ConferenceId(9),
-        port: PortId(1),
+        seat: Seat { port: PortId(1), turn: 0 },
         signalling: access("192.0.2.1"),
         stream: stream(Codec::Pcmu, remote, Direction::SendRecv),
         muted: false,
@@ -203,7 +259,7 @@ fn move_to(world: &mut World, phone: usize, address: &str) {
 fn re_offer(world: &mut World, phone: usize, described: &str, signalling: Signalling) {
     let Some(held) = world.phones.get(phone) else { return };
     let stream = stream(held.codec, at(described), Direction::SendRecv);
-    let update = cusax_mixer::UpdateLeg { leg: held.leg, port: PORT, signalling, stream };
+    let update = cusax_mixer::UpdateLeg { leg: held.leg, seat: SEAT, signalling, stream };
     world.command(Command::UpdateLeg(update));
 }
 

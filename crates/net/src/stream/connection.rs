@@ -1,22 +1,23 @@
 //! One connection, from its first byte to its end.
 //!
 //! Reading and writing go on side by side in one task, each at its own pace; whichever ends first ends the connection.
-//! TCP is named in this file and in `listener.rs` only.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{timeout, timeout_at};
 
 use super::framing::{Frame, Framer};
+use super::handshake::{self, Carrier, Established, Layers, SecureTarget};
 use super::limits::Limits;
-use super::{CloseReason, ConnectionId, Report};
+use super::wire::{Socket, Wire};
+use super::{CloseReason, ConnectionId, Report, websocket};
 use crate::clock;
 
 /// What the task of a connection works with.
@@ -30,35 +31,75 @@ pub(super) struct Connection {
     pub(super) answers: mpsc::WeakSender<Bytes>,
 }
 
+/// How a connection that was accepted comes to its messages.
+pub(super) struct Beginning {
+    pub(super) control: Handle,
+    pub(super) layers: Layers,
+    /// One of as many as may be at it at a time.
+    pub(super) permit: OwnedSemaphorePermit,
+}
+
 impl Connection {
     /// Serves a connection that was accepted.
     pub(super) async fn serve(self, stream: TcpStream) {
-        let reports = self.reports.clone();
-        let id = self.id;
+        let (reports, id) = (self.reports.clone(), self.id);
         let first = Some(self.limits.first_message_time);
-        let reason = self.run(stream, first).await;
+        let reason = self.run(Wire::from(Socket::from(stream)), first).await;
         close(&reports, id, reason).await;
     }
 
-    /// Makes a connection and serves it.
-    pub(super) async fn connect(self, to: SocketAddr) {
-        let reports = self.reports.clone();
-        let id = self.id;
-        let reason = match open(to, self.limits.connect_time).await {
+    /// Serves a connection that was accepted and does not begin with messages.
+    pub(super) async fn begin(self, stream: TcpStream, peer: SocketAddr, beginning: Beginning) {
+        let (reports, id) = (self.reports.clone(), self.id);
+        let Beginning { control, layers, permit } = beginning;
+        let begun = handshake::accept(&control, stream, peer, layers, self.limits).await;
+        drop(permit);
+        let reason = match begun {
+            Ok(established) => self.carry(established, true).await,
             Err(reason) => reason,
-            Ok((stream, local)) => {
-                let connected = Report::Connected { id, local };
-                if reports.send(connected).await.is_err() {
-                    return;
-                }
-                self.run(stream, None).await
-            }
         };
         close(&reports, id, reason).await;
     }
 
-    async fn run(self, stream: TcpStream, first_message_time: Option<Duration>) -> CloseReason {
-        let (mut reader, writer) = stream.into_split();
+    /// Makes a connection and serves it.
+    pub(super) async fn connect(self, to: SocketAddr, tls: Option<(Handle, SecureTarget)>) {
+        let (reports, id) = (self.reports.clone(), self.id);
+        let reason = match self.open(to, tls).await {
+            Ok(established) => self.carry(established, false).await,
+            Err(reason) => reason,
+        };
+        close(&reports, id, reason).await;
+    }
+
+    async fn open(&self, to: SocketAddr, tls: Option<(Handle, SecureTarget)>) -> Result<Established, CloseReason> {
+        let (stream, local) = open(to, self.limits.connect_time).await?;
+        match tls {
+            Some((control, target)) => handshake::connect(&control, stream, to, target, self.limits).await,
+            None => {
+                let carrier = Carrier::Bytes(Wire::from(Socket::from(stream)));
+                Ok(Established { carrier, local, peer: to, security: None })
+            }
+        }
+    }
+
+    /// Says that it is there, and serves it.
+    async fn carry(self, established: Established, accepted: bool) -> CloseReason {
+        let Established { carrier, local, peer, security } = established;
+        let report = Report::Established { id: self.id, local, peer, security };
+        if self.reports.send(report).await.is_err() {
+            return CloseReason::Local;
+        }
+        match carrier {
+            Carrier::Bytes(wire) => {
+                let first = accepted.then_some(self.limits.first_message_time);
+                self.run(wire, first).await
+            }
+            Carrier::WebSocket(websocket) => websocket::run(*websocket, self).await,
+        }
+    }
+
+    async fn run(self, wire: Wire, first_message_time: Option<Duration>) -> CloseReason {
+        let (mut reader, writer) = split(wire);
         let incoming = Incoming {
             id: self.id,
             framer: self.framer,
@@ -87,7 +128,11 @@ struct Incoming {
 }
 
 impl Incoming {
-    async fn run(&self, reader: &mut OwnedReadHalf, mut first_message_time: Option<Duration>) -> CloseReason {
+    async fn run(
+        &self,
+        reader: &mut (impl AsyncRead + Unpin),
+        mut first_message_time: Option<Duration>,
+    ) -> CloseReason {
         let mut buffer = BytesMut::new();
         let mut idle_until = clock::now() + first_message_time.unwrap_or(self.limits.idle_time);
         let mut complete_by = None;
@@ -99,7 +144,7 @@ impl Incoming {
                 Err(_elapsed) => return CloseReason::Idle,
                 Ok(Ok(0)) => return CloseReason::Peer,
                 Ok(Ok(_)) => {}
-                Ok(Err(error)) => return CloseReason::Failed(error.kind()),
+                Ok(Err(error)) => return CloseReason::of_read(error.kind()),
             }
             let now = clock::now();
             let frames = match self.take_frames(&mut buffer).await {
@@ -184,9 +229,17 @@ struct Frames {
 }
 
 /// Writes what is queued until the queue is closed, then ends our side of the stream.
-async fn write(mut writer: OwnedWriteHalf, mut writes: mpsc::Receiver<Bytes>, write_time: Duration) -> CloseReason {
+async fn write(
+    mut writer: impl AsyncWrite + Unpin,
+    mut writes: mpsc::Receiver<Bytes>,
+    write_time: Duration,
+) -> CloseReason {
     while let Some(bytes) = writes.recv().await {
-        match timeout(write_time, writer.write_all(&bytes)).await {
+        let written = async {
+            writer.write_all(&bytes).await?;
+            writer.flush().await
+        };
+        match timeout(write_time, written).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return CloseReason::Failed(error.kind()),
             Err(_elapsed) => return CloseReason::WriteTime,
@@ -199,7 +252,7 @@ async fn write(mut writer: OwnedWriteHalf, mut writes: mpsc::Receiver<Bytes>, wr
 
 /// Reads to nowhere until the peer has closed as well: closing a socket with unread bytes resets the connection, which
 /// can take away from the peer what was written last.
-async fn linger(reader: &mut OwnedReadHalf, at_most: Duration) {
+pub(super) async fn linger(reader: &mut (impl AsyncRead + Unpin), at_most: Duration) {
     let mut nowhere = [0; 1024];
     let drained = async { while reader.read(&mut nowhere).await.is_ok_and(|count| count > 0) {} };
     let _ = timeout(at_most, drained).await;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use super::handshake::{HandshakeFailure, Security};
 use super::{ConnectionId, ListenerId};
 
 /// What happened on a listener or connection.
@@ -19,10 +20,12 @@ pub enum StreamEvent {
         connection: ConnectionId,
         /// Our address.
         local: SocketAddr,
-        /// The other side's address.
+        /// The other side's address, or whom it connects for.
         peer: SocketAddr,
         /// Who accepted it; `None` for one that we made.
         listener: Option<ListenerId>,
+        /// What TLS said of the other side; `None` in clear.
+        security: Option<Security>,
     },
     /// A message came.
     Message {
@@ -38,7 +41,7 @@ pub enum StreamEvent {
         /// Why.
         reason: CloseReason,
     },
-    /// A connection was closed as soon as it was accepted.
+    /// A connection that was accepted did not come to be.
     Refused {
         /// By which listener.
         listener: ListenerId,
@@ -80,11 +83,19 @@ pub enum CloseReason {
     ConnectTime,
     /// Connecting failed.
     ConnectFailed(io::ErrorKind),
+    /// What comes before the first message failed.
+    Handshake(HandshakeFailure),
     /// The system reported an error on the connection.
     Failed(io::ErrorKind),
 }
 
 impl CloseReason {
+    /// Why reading ended.
+    pub(super) fn of_read(error: io::ErrorKind) -> Self {
+        // TLS without close_notify; the length of a message is not told by the end of the stream.
+        if error == io::ErrorKind::UnexpectedEof { Self::Peer } else { Self::Failed(error) }
+    }
+
     /// The reason as a metric label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -99,6 +110,7 @@ impl CloseReason {
             Self::WriteTime => "write_time",
             Self::ConnectTime => "connect_time",
             Self::ConnectFailed(_) => "connect_failed",
+            Self::Handshake(_) => "handshake",
             Self::Failed(_) => "failed",
         }
     }
@@ -111,6 +123,10 @@ pub enum RefuseReason {
     Connections,
     /// Its source holds [`Limits::per_source`](super::Limits::per_source) already.
     Source,
+    /// [`Limits::handshakes`](super::Limits::handshakes) are under way already.
+    Handshakes,
+    /// What comes before the first message failed.
+    Handshake(HandshakeFailure),
 }
 
 impl RefuseReason {
@@ -120,6 +136,8 @@ impl RefuseReason {
         match self {
             Self::Connections => "connections",
             Self::Source => "source",
+            Self::Handshakes => "handshakes",
+            Self::Handshake(_) => "handshake",
         }
     }
 }

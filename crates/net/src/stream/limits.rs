@@ -21,6 +21,12 @@ pub struct Limits {
     pub write_time: Duration,
     /// For a connection of ours to be accepted.
     pub connect_time: Duration,
+    /// For all that comes before the first message: PROXY header, TLS, upgrade to a WebSocket.
+    pub handshake_time: Duration,
+    /// Accepted connections that are at it at a time.
+    pub handshakes: usize,
+    /// Silence on a WebSocket after which it is asked whether it is there.
+    pub ping_time: Duration,
     /// Messages that wait to be written to one accepted connection.
     pub write_queue: usize,
     /// The same for a connection of ours: it stands for all who reach its other end.
@@ -44,6 +50,11 @@ impl Default for Limits {
             idle_time: Duration::from_secs(3_900),
             write_time: Duration::from_secs(10),
             connect_time: Duration::from_secs(5),
+            handshake_time: Duration::from_secs(5),
+            // Four sources that hold all that one may; some 20 MB.
+            handshakes: 1_024,
+            // Balancers and NATs forget what is silent for a minute.
+            ping_time: Duration::from_secs(30),
             write_queue: 64,
             own_write_queue: 4_096,
             own_connections: 64,

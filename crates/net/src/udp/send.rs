@@ -40,7 +40,12 @@ pub struct SendFailure {
     pub to: SocketAddr,
     /// Why it did not.
     pub error: io::Error,
+    /// Its first bytes, as ICMP would quote them.
+    pub head: Vec<u8>,
 }
+
+/// Bytes of a refused datagram that are told.
+const HEAD: usize = 1_024;
 
 /// What became of the datagrams of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -160,8 +165,12 @@ impl SendBatch {
                 // The error may be what ICMP reported of an earlier datagram: the kernel hands it to the next call, once.
                 Err(_) if attempts == 0 => attempts = 1,
                 Err(error) => {
-                    let to = self.queued.get(self.next).and_then(|queued| queued.to.decode());
-                    self.failures.extend(to.map(|to| SendFailure { to, error }));
+                    if let Some(queued) = self.queued.get(self.next)
+                        && let Some(to) = queued.to.decode()
+                    {
+                        let head = self.slab[queued.start..queued.start + queued.length.min(HEAD)].to_vec();
+                        self.failures.push(SendFailure { to, error, head });
+                    }
                     self.next += 1;
                     attempts = 0;
                 }

@@ -57,6 +57,9 @@ pub(super) struct Branch {
     pub(super) breadth: u32,
     /// A CANCEL is owed as soon as a provisional response allows it (§9.1).
     pub(super) cancel_wanted: bool,
+    /// Another server was asked instead: a late provisional response is answered with CANCEL, a late 2xx goes up, and
+    /// nobody waits for it.
+    pub(super) superseded: bool,
     /// Timer C, or the end of waiting for a cancelled branch.
     pub(super) deadline: Option<Instant>,
 }
@@ -85,6 +88,8 @@ pub(super) struct Context {
     pub(super) branches: Vec<Branch>,
     /// Places to try one after the other when the last one could not be reached.
     pub(super) alternates: VecDeque<Hop>,
+    /// Groups of branches that are tried one after the other when all before them have failed.
+    pub(super) later: VecDeque<Vec<Hop>>,
     pub(super) best: Option<Candidate>,
     /// True once a final response was put out for [`super::Proxy::relay`]: nothing is concluded until it comes back.
     pub(super) chosen: bool,
@@ -95,6 +100,6 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn has_open_branches(&self) -> bool {
-        self.branches.iter().any(|branch| !branch.minor && branch.is_open())
+        self.branches.iter().any(|branch| !branch.minor && !branch.superseded && branch.is_open())
     }
 }

@@ -1,5 +1,6 @@
 //! What becomes of responses, silence and CANCEL (RFC 3261 §16.7 to §16.10).
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -58,11 +59,12 @@ impl Proxy {
             }
             _ => {
                 branch.state = BranchState::Done;
-                if branch.minor {
+                let place = branch.flow.remote;
+                if branch.minor || branch.superseded {
                     return self.conclude(id, now);
                 }
                 let retry = status == 503 && !context.cancelled;
-                if retry && self.try_alternate(id, now) {
+                if retry && self.try_alternate(id, Some(place), now) {
                     return;
                 }
                 // RFC 4320 §4.2: a 408 to other than INVITE comes too late for whoever asked.
@@ -91,12 +93,13 @@ impl Proxy {
         let (invite, cancelled) = (context.invite, context.cancelled);
         let Some(branch) = context.branches.get_mut(index) else { return };
         branch.state = BranchState::Done;
-        let (flow, minor) = (branch.flow, branch.minor);
+        let (flow, minor) = (branch.flow, branch.minor || branch.superseded);
         self.outputs.push_back(Output::BranchFailed { context: id, flow, timer });
         if !minor {
             // After timer F the client of a request other than INVITE has given up as well.
             let waits = invite || timer.is_none();
-            if waits && !cancelled && self.try_alternate(id, now) {
+            // Who is silent by one transport is silent by the others; who is not reached by one may be by another.
+            if waits && !cancelled && self.try_alternate(id, timer.map(|_| flow.remote), now) {
                 return;
             }
             // Timer B counts as 408, a transport error as 503 that is ours (§16.7, §16.9). RFC 4320 §4.2: no 408 to
@@ -127,7 +130,7 @@ impl Proxy {
             self.outputs.push_back(Output::BranchFailed { context: id, flow, timer: Some(Timer::C) });
         } else {
             branch.state = BranchState::Done;
-            let (client, minor) = (branch.client, branch.minor);
+            let (client, minor) = (branch.client, branch.minor || branch.superseded);
             self.layer.abandon(client);
             if !minor {
                 self.record(id, Candidate::Generated(408));
@@ -195,13 +198,36 @@ impl Proxy {
         }
     }
 
-    fn try_alternate(&mut self, id: ContextId, now: Instant) -> bool {
+    /// Asks the next server instead, and waits no more for one that may be dead.
+    pub(super) fn supersede(&mut self, id: ContextId, index: usize, now: Instant) {
+        let Some(context) = self.context_mut(id) else { return };
+        let invite = context.invite;
+        let Some(branch) = context.branches.get_mut(index) else { return };
+        let (client, flow) = (branch.client, branch.flow);
+        if invite {
+            (branch.superseded, branch.cancel_wanted, branch.deadline) = (true, true, Some(now + T64));
+            self.timers.arm(T64, Alarm::Branch(id, index), now);
+        } else {
+            branch.state = BranchState::Done;
+            self.layer.abandon(client);
+        }
+        self.outputs.push_back(Output::BranchFailed { context: id, flow, timer: None });
+        if !self.try_alternate(id, Some(flow.remote), now) {
+            self.record(id, Candidate::Generated(503));
+            self.conclude(id, now);
+        }
+    }
+
+    /// Starts the next alternate; `except` names a server that need not be asked again.
+    fn try_alternate(&mut self, id: ContextId, except: Option<SocketAddr>, now: Instant) -> bool {
         let Some(context) = self.context_mut(id) else { return false };
         if context.answered.is_some() {
             return false;
         }
-        let Some(hop) = context.alternates.pop_front() else { return false };
-        let breadth = self.context(id).map_or(0, |context| context.breadth);
+        let next = std::iter::from_fn(|| context.alternates.pop_front())
+            .find(|hop| except.is_none_or(|place| hop.flow.remote != place));
+        let Some(hop) = next else { return false };
+        let breadth = context.breadth;
         self.start_branch(id, hop, breadth, now)
     }
 
@@ -230,13 +256,18 @@ impl Proxy {
         if context.chosen {
             return;
         }
+        let over = context.cancelled || context.best.as_ref().is_some_and(|best| best.status() >= 600);
+        if let Some(hops) = context.later.pop_front().filter(|_| !over) {
+            return self.fork(id, hops, now);
+        }
         match context.best.take() {
             Some(Candidate::Received(message, flow)) => {
                 context.chosen = true;
                 self.outputs.push_back(Output::Response { context: id, message, flow });
             }
             Some(Candidate::Generated(status)) => {
-                let status = if context.cancelled && status == 408 { 487 } else { status };
+                // Whatever became of it: the caller had given up.
+                let status = if context.cancelled && context.invite { 487 } else { status };
                 let request = Arc::clone(&context.request);
                 let tag = self.tag();
                 let bytes = Compose::response(&request, status, None, Some(&tag)).empty();

@@ -126,9 +126,10 @@ impl Secret {
         part(via.branch());
         part(via.host);
         part(&via.port.map_or_else(String::new, |port| port.to_string()));
-        let cookie = via.branch().get(..MAGIC_COOKIE.len());
-        if !cookie.is_some_and(|cookie| cookie.eq_ignore_ascii_case(MAGIC_COOKIE)) {
-            // An element of RFC 2543: its branch may not be unique.
+        let (cookie, unique) = via.branch().split_at_checked(MAGIC_COOKIE.len()).unwrap_or_default();
+        if !cookie.eq_ignore_ascii_case(MAGIC_COOKIE) || unique.is_empty() {
+            // An element of RFC 2543, whose branch may not be unique, or one with nothing behind the cookie, whose branch
+            // is none (RFC 4475 §3.2.1).
             part(request.request_uri_text());
             part(request.from_tag());
             part(request.call_id());

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::call::{State, Unacked};
-use super::draft::{Body, Headers, finish};
+use super::draft::{Body, Headers, borrowed, finish};
 use super::{Alarm, CallHandle, EndReason, RequestHandle, UserAgent};
 use crate::method::Method;
 use crate::name::Name;
@@ -139,10 +139,11 @@ impl UserAgent {
     }
 
     pub(super) fn unacknowledged(&mut self, key: u64, cseq: u32, now: Instant) {
-        let waits = |call: &super::Call| call.unacked.as_ref().is_some_and(|unacked| unacked.cseq == cseq);
-        if self.calls.get(key).is_some_and(waits) {
-            self.end_with_bye(key, EndReason::Unacknowledged, &[], None, now);
-        }
+        let waits = |call: &&mut super::Call| call.unacked.as_ref().is_some_and(|unacked| unacked.cseq == cseq);
+        let Some(call) = self.calls.get_mut(key).filter(waits) else { return };
+        // Where the user hung up meanwhile, this is the BYE that waited.
+        let headers = call.hang_up.take().unwrap_or_default();
+        self.end_with_bye(key, EndReason::Unacknowledged, &borrowed(&headers), None, now);
     }
 
     /// Sends a final response other than 2xx to a call's INVITE.

@@ -15,9 +15,11 @@ use super::identifiers::Identifiers;
 pub(super) fn level(event: &Event) -> Level {
     match event {
         Event::SipMessage(message) if message.retransmission => Level::TRACE,
-        Event::SipMessage(_) | Event::SipDropped(_) | Event::SipTransaction(_) | Event::SipConnection(_) => {
-            Level::DEBUG
-        }
+        Event::SipMessage(_)
+        | Event::SipDropped(_)
+        | Event::SipTransaction(_)
+        | Event::SipConnection(_)
+        | Event::TlsHandshake(_) => Level::DEBUG,
         Event::SipForwarded(_) | Event::SipReport(_) => Level::TRACE,
         Event::XmppStanza(_) | Event::XmppDropped(_) | Event::RtpDropped(_) | Event::HttpDropped(_) => Level::DEBUG,
         Event::MixerReport(_) => Level::TRACE,
@@ -50,7 +52,9 @@ pub(super) fn level(event: &Event) -> Level {
         },
         Event::Room(_) | Event::Leg(_) | Event::Conference(_) => Level::INFO,
         Event::Moderation(moderation) => match moderation.result {
-            ActionResult::Applied | ActionResult::Noop | ActionResult::Rejected => Level::INFO,
+            ActionResult::Applied | ActionResult::Noop | ActionResult::Rejected | ActionResult::Unconfirmed => {
+                Level::INFO
+            }
             ActionResult::Failed => Level::WARN,
         },
         Event::Reconcile(reconcile) => match reconcile.result {
@@ -78,6 +82,7 @@ pub(crate) const fn name(event: &Event) -> &'static str {
         Event::SipMessage(_) => "sip.message",
         Event::SipDropped(_) => "sip.dropped",
         Event::SipConnection(_) => "sip.connection",
+        Event::TlsHandshake(_) => "tls.handshake",
         Event::SipForwarded(_) => "sip.forwarded",
         Event::SipReport(_) => "sip.report",
         Event::SipTransaction(_) => "sip.transaction",
@@ -107,10 +112,11 @@ pub(crate) const fn name(event: &Event) -> &'static str {
 }
 
 /// Every name that the `event` field can have.
-pub const EVENT_NAMES: [&str; 28] = [
+pub const EVENT_NAMES: [&str; 29] = [
     "sip.message",
     "sip.dropped",
     "sip.connection",
+    "tls.handshake",
     "sip.forwarded",
     "sip.report",
     "sip.transaction",
@@ -211,6 +217,18 @@ pub(super) fn write(log: &Log, level: Level, event: &Event) {
             transport = it.transport.as_str(),
             result = it.result.as_str(),
             remote = log.names.address(it.remote, level),
+        ),
+        Event::TlsHandshake(it) => line!(
+            log,
+            level,
+            event,
+            Identifiers::default(),
+            aspect = it.aspect.as_str(),
+            side = it.side.as_str(),
+            result = it.result.as_str(),
+            version = it.version.as_str(),
+            remote = log.names.address(it.remote, level),
+            detail = it.detail,
         ),
         Event::SipForwarded(it) => {
             line!(log, level, event, Identifiers::default(), requests = it.requests, seconds = it.delay.as_secs_f64(),)

@@ -231,7 +231,8 @@ impl Entry {
                 return None;
             }
             Event::SipUpstreamProbed(_) | Event::SipUpstreamChanged(_) => return None,
-            Event::SipConnection(_) | Event::SipForwarded(_) | Event::SipReport(_) => return None,
+            Event::SipConnection(_) | Event::TlsHandshake(_) => return None,
+            Event::SipForwarded(_) | Event::SipReport(_) => return None,
             Event::XmppDropped(_) | Event::RtpDropped(_) | Event::MixerReport(_) => return None,
             Event::Directory(_) | Event::HttpDropped(_) | Event::Lifecycle(_) => return None,
         };

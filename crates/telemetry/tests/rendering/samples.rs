@@ -8,6 +8,7 @@ use cusax_event::media::{self, LegState, TickTimes};
 use cusax_event::moderation::{self, Action, ActionResult, Origin, ReconcileResult};
 use cusax_event::service::{self, DirectoryState, Stage};
 use cusax_event::sip::{self, Algorithm, AuthResult, Direction, Method, Transport};
+use cusax_event::tls;
 use cusax_event::xmpp::{self, LinkState, StanzaKind};
 use cusax_event::{Correlation, Event, Identity, LegId};
 use cusax_telemetry::{Config, Output};
@@ -195,6 +196,14 @@ pub(crate) fn every_event() -> Vec<Event> {
             transport: Transport::Tcp,
             result: sip::ConnectionResult::Accepted,
             remote,
+        }),
+        Event::TlsHandshake(tls::Handshake {
+            aspect: tls::Aspect::Sip,
+            side: tls::Side::Server,
+            result: tls::HandshakeResult::Ok,
+            version: tls::Version::V1_3,
+            remote,
+            detail: "",
         }),
         Event::SipForwarded(sip::Forwarded { requests: 2, delay: Duration::from_micros(300) }),
         Event::SipReport(sip::Report { transactions: [[1, 2], [0, 4]] }),

@@ -9,6 +9,9 @@ use crate::BareJid;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Affiliations {
     known: BTreeMap<BareJid, Affiliation>,
+    /// Those on no list that presence showed: the server's configuration makes its admins owners. They stay when such
+    /// a user goes, until somebody says otherwise.
+    shown: BTreeMap<BareJid, Affiliation>,
     /// While the lists are read anew: what they and whatever happens meanwhile say, the latest last.
     fresh: Option<BTreeMap<BareJid, Affiliation>>,
 }
@@ -18,6 +21,11 @@ impl Affiliations {
     /// that address only, as Prosody has it.
     pub(super) fn of(&self, jid: &BareJid) -> Affiliation {
         look_up(&self.known, jid)
+    }
+
+    /// A user's affiliation, whatever his domain's is.
+    pub(super) fn own(&self, jid: &BareJid) -> Affiliation {
+        self.known.get(jid).copied().unwrap_or(Affiliation::None)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -33,6 +41,7 @@ impl Affiliations {
         if before == affiliation {
             return None;
         }
+        self.shown.remove(jid);
         if affiliation == Affiliation::None {
             self.known.remove(jid);
         } else {
@@ -53,17 +62,22 @@ impl Affiliations {
         }
     }
 
-    /// Takes what an occupant's presence shows, where the lists do not say it: some affiliations come from the server's
-    /// configuration.
+    /// Takes what an occupant's presence shows, where the lists do not say it.
     pub(super) fn show(&mut self, jid: BareJid, affiliation: Affiliation) {
-        if let Some(fresh) = self.fresh.as_mut().filter(|fresh| look_up(fresh, &jid) != affiliation) {
-            fresh.insert(jid, affiliation);
+        let Some(fresh) = self.fresh.as_mut().filter(|fresh| look_up(fresh, &jid) != affiliation) else { return };
+        fresh.insert(jid.clone(), affiliation);
+        if affiliation > Affiliation::None {
+            self.shown.insert(jid, affiliation);
         }
     }
 
     /// Ends reading, and returns what changed: user, before, now.
     pub(super) fn finish(&mut self) -> Vec<(BareJid, Affiliation, Affiliation)> {
         let Some(mut fresh) = self.fresh.take() else { return Vec::new() };
+        self.shown.retain(|jid, affiliation| fresh.get(jid).is_none_or(|now| now == affiliation));
+        for (jid, affiliation) in &self.shown {
+            fresh.entry(jid.clone()).or_insert(*affiliation);
+        }
         fresh.retain(|_, affiliation| *affiliation != Affiliation::None);
         let before = std::mem::replace(&mut self.known, fresh);
         let gone = before.keys().filter(|jid| !self.known.contains_key(jid));

@@ -1,5 +1,6 @@
 //! What a room is (XEP-0045 §6.4 and §10.2).
 
+use super::Role;
 use crate::form::Form;
 use crate::secret::Secret;
 use crate::{Element, ns};
@@ -9,6 +10,10 @@ use crate::{Element, ns};
 pub struct RoomConfig {
     /// Newcomers have no voice.
     pub moderated: bool,
+    /// Newcomers who are no members may only listen.
+    pub newcomers_listen: bool,
+    /// The roles whose occupants are shown to nobody.
+    pub hidden_roles: Vec<Role>,
     /// Only members come in.
     pub members_only: bool,
     /// A password is asked for; [`Room::password`](super::Room::password) knows it.
@@ -29,6 +34,8 @@ pub struct RoomConfig {
     pub audio_video_uri: Option<String>,
 }
 
+/// The roles of those who are there.
+const PRESENT: [Role; 3] = [Role::Visitor, Role::Participant, Role::Moderator];
 /// Names under which the associated conference is published.
 const AUDIO_VIDEO_URI: [&str; 2] = ["audio-video-uri", "muc#roominfo_audio-video-uri"];
 
@@ -48,6 +55,8 @@ impl RoomConfig {
         let value = |var| form.and_then(|form| form.value(var)).map(std::borrow::Cow::into_owned);
         Some(Self {
             moderated: has("muc_moderated"),
+            newcomers_listen: has("muc_moderated"),
+            hidden_roles: Vec::new(),
             members_only: has("muc_membersonly"),
             password_protected: has("muc_passwordprotected"),
             persistent: has("muc_persistent"),
@@ -65,6 +74,15 @@ impl RoomConfig {
     pub(super) fn add_owner_form(&mut self, answer: &Element) -> Option<Secret> {
         let form = Form::of(answer.child(ns::MUC_OWNER, "query")?, ns::MUC_ROOMCONFIG)?;
         self.max_users = form.value("muc#roomconfig_maxusers").and_then(|most| most.parse().ok());
+        // COMPAT(ejabberd): what newcomers are is a matter of its own there.
+        if let Some(participants) = form.value("members_by_default") {
+            self.newcomers_listen = !matches!(participants.as_ref(), "1" | "true");
+        }
+        // XEP-0045 §10.1.1: which roles are broadcast.
+        if let Some(shown) = form.values("muc#roomconfig_presencebroadcast") {
+            let shown: Vec<Role> = shown.filter_map(|role| Role::parse(&role)).collect();
+            self.hidden_roles.extend(PRESENT.iter().filter(|role| !shown.contains(role)));
+        }
         form.value("muc#roomconfig_roomsecret").filter(|_| self.password_protected).map(Secret::new)
     }
 }

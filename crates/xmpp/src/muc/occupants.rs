@@ -1,6 +1,6 @@
 //! Who is in a room.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Affiliation, Role, UserInfo};
 use crate::{BareJid, Element, Jid, ns};
@@ -39,10 +39,11 @@ impl Occupant {
     }
 }
 
-/// The occupants but ourselves, by nick; each remembers the sweep in which the room last confirmed him.
+/// The occupants but ourselves, by nick and by user; each remembers the sweep in which the room last confirmed him.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Occupants {
     by_nick: BTreeMap<String, (Occupant, u32)>,
+    nicks: BTreeMap<BareJid, BTreeSet<String>>,
 }
 
 impl Occupants {
@@ -58,13 +59,37 @@ impl Occupants {
         self.by_nick.get(nick).map(|(occupant, _)| occupant)
     }
 
+    /// True where the room named him in this sweep.
+    pub(super) fn is_seen(&self, nick: &str, sweep: u32) -> bool {
+        self.by_nick.get(nick).is_some_and(|(_, seen)| *seen == sweep)
+    }
+
+    /// Those of a user.
+    pub(super) fn of(&self, user: &BareJid) -> impl Iterator<Item = &Occupant> {
+        self.nicks.get(user).into_iter().flatten().filter_map(|nick| self.get(nick))
+    }
+
     /// Puts an occupant in place of who had his nick, and returns that one.
     pub(super) fn put(&mut self, occupant: Occupant, sweep: u32) -> Option<Occupant> {
-        self.by_nick.insert(occupant.nick.clone(), (occupant, sweep)).map(|(before, _)| before)
+        let before = self.remove(&occupant.nick);
+        if let Some(user) = occupant.bare() {
+            self.nicks.entry(user).or_default().insert(occupant.nick.clone());
+        }
+        self.by_nick.insert(occupant.nick.clone(), (occupant, sweep));
+        before
     }
 
     pub(super) fn remove(&mut self, nick: &str) -> Option<Occupant> {
-        self.by_nick.remove(nick).map(|(occupant, _)| occupant)
+        let (occupant, _) = self.by_nick.remove(nick)?;
+        if let Some(user) = occupant.bare()
+            && let Some(nicks) = self.nicks.get_mut(&user)
+        {
+            nicks.remove(nick);
+            if nicks.is_empty() {
+                self.nicks.remove(&user);
+            }
+        }
+        Some(occupant)
     }
 
     /// Takes out those whom the room did not name in this sweep.

@@ -29,8 +29,10 @@ pub struct Config {
     pub room: BareJid,
     /// The full JID by which the focus enters; the XMPP server's configuration makes its bare JID an owner.
     pub focus: Jid,
-    /// The nick to enter with; where it is taken, `nick-2` and `nick-3` are tried.
+    /// The nick to enter with; where it is taken, `nick-2`, `nick-3` and then some that nobody foresees are tried.
     pub nick: String,
+    /// How long entering for the first time may take; entering again may take longer.
+    pub patience: Duration,
     /// Bounds of what is remembered.
     pub limits: Limits,
 }
@@ -89,7 +91,10 @@ impl Standing {
 
 /// Requests of ours as a moderator that may wait for an answer.
 const PENDING: usize = 256;
-/// How long after losing our place, or failing to reconcile, we try again.
+/// How long such an answer may take; it may not come, for what leaves here may be dropped on its way.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How long after losing our place, or failing to reconcile, we try again; up to twice that, for a server that failed
+/// many rooms must not meet them all at once.
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// The least time between two reconciles, whatever a room's owner does to its configuration.
@@ -114,6 +119,8 @@ pub struct Room {
     seed: Seed,
     state: State,
     nick: String,
+    /// True while the room may have us in it by that nick.
+    placed: bool,
     ready: bool,
     /// Something changed that only entering again shows.
     stale: bool,
@@ -126,13 +133,14 @@ pub struct Room {
     facts: RoomConfig,
     password: Option<Secret>,
     subject: String,
-    pending: BTreeMap<String, Moderation>,
+    /// What was asked as a moderator, and by when it is to be answered.
+    pending: BTreeMap<String, (Moderation, Instant)>,
     outputs: VecDeque<Output>,
 }
 
 impl Room {
-    /// Begins to enter: disco#info first, since entering a room that does not exist would create it. Within 2 s it is
-    /// [`RoomEvent::Ready`], [`RoomEvent::Absent`] or [`RoomEvent::Failed`].
+    /// Begins to enter: disco#info first, since entering a room that does not exist would create it. Within the
+    /// configured patience it is [`RoomEvent::Ready`], [`RoomEvent::Absent`] or [`RoomEvent::Failed`].
     #[must_use]
     pub fn new(config: Config, seed: u64, now: Instant) -> Self {
         let mut room = Self {
@@ -140,6 +148,7 @@ impl Room {
             config,
             seed: Seed::new(seed),
             state: State::Offline,
+            placed: false,
             ready: false,
             stale: false,
             rested: now,
@@ -184,6 +193,11 @@ impl Room {
     /// When `handle_timeout` is wanted.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
+        let unanswered = self.pending.values().map(|(_, deadline)| *deadline).min();
+        [self.due(), unanswered].into_iter().flatten().min()
+    }
+
+    fn due(&self) -> Option<Instant> {
         match &self.state {
             State::Entering(entry) => Some(entry.deadline()),
             State::Live(_) if self.stale => Some(self.rested),
@@ -195,7 +209,12 @@ impl Room {
 
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.poll_timeout().is_none_or(|due| now < due) {
+        for (_, (moderation, _)) in self.pending.extract_if(.., |_, (_, deadline)| *deadline <= now).collect::<Vec<_>>()
+        {
+            let condition = "remote-server-timeout".to_owned();
+            self.tell(RoomEvent::ModerationRefused { moderation, condition });
+        }
+        if self.due().is_none_or(|due| now < due) {
             return;
         }
         match &mut self.state {
@@ -226,27 +245,32 @@ impl Room {
         if let Some(place) = self.place().filter(|_| inside) {
             self.send(super::leave(&place));
         }
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.pending.clear();
         self.state = State::Over;
     }
 
     /// Sets an occupant's role, as a moderator of the room.
-    pub fn set_role(&mut self, nick: &str, role: Role, reason: Option<&str>) {
+    pub fn set_role(&mut self, nick: &str, role: Role, reason: Option<&str>, now: Instant) {
         let id = self.seed.id();
         let request = super::admin::set_role(&id, &self.config.room, nick, role, reason);
-        self.moderate(id, request, Moderation::Role { nick: nick.to_owned(), role });
+        self.moderate(id, request, Moderation::Role { nick: nick.to_owned(), role }, now);
     }
 
     /// Sets a user's affiliation, as an owner of the room.
-    pub fn set_affiliation(&mut self, jid: &BareJid, affiliation: Affiliation, reason: Option<&str>) {
+    pub fn set_affiliation(&mut self, jid: &BareJid, affiliation: Affiliation, reason: Option<&str>, now: Instant) {
         let id = self.seed.id();
         let request = super::admin::set_affiliation(&id, &self.config.room, jid, affiliation, reason);
-        self.moderate(id, request, Moderation::Affiliation { jid: jid.clone(), affiliation });
+        self.moderate(id, request, Moderation::Affiliation { jid: jid.clone(), affiliation }, now);
     }
 
-    fn moderate(&mut self, id: String, request: Element, moderation: Moderation) {
+    fn moderate(&mut self, id: String, request: Element, moderation: Moderation, now: Instant) {
         let here = matches!(self.state, State::Live(_)) || (self.ready && matches!(self.state, State::Entering(_)));
         if here && self.pending.len() < PENDING {
-            self.pending.insert(id, moderation);
+            self.pending.insert(id, (moderation, now + ANSWER));
             self.send(request);
         } else {
             let condition = if here { "resource-constraint" } else { "recipient-unavailable" }.to_owned();
@@ -258,6 +282,12 @@ impl Room {
     #[must_use]
     pub const fn is_live(&self) -> bool {
         self.ready && matches!(self.state, State::Live(_) | State::Entering(_))
+    }
+
+    /// Tells whether the room is asked, and did not answer everything yet.
+    #[must_use]
+    pub const fn is_entering(&self) -> bool {
+        matches!(self.state, State::Entering(_))
     }
 
     /// Tells whether the view has ended: absent, failed, destroyed or left.
@@ -275,13 +305,26 @@ impl Room {
     /// What a user is here.
     #[must_use]
     pub fn standing(&self, jid: &BareJid) -> Standing {
-        let his = self.occupants.iter().filter(|occupant| occupant.bare().as_ref() == Some(jid));
-        Standing { role: his.map(|occupant| occupant.role).min(), affiliation: self.affiliations.of(jid) }
+        Standing {
+            role: self.occupants.of(jid).map(|occupant| occupant.role).min(),
+            affiliation: self.affiliations.of(jid),
+        }
+    }
+
+    /// What a user is to the room himself, whatever his domain is.
+    #[must_use]
+    pub fn own_affiliation(&self, jid: &BareJid) -> Affiliation {
+        self.affiliations.own(jid)
     }
 
     /// The occupants but ourselves, by nick.
     pub fn occupants(&self) -> impl Iterator<Item = &Occupant> {
         self.occupants.iter()
+    }
+
+    /// The occupants of a user.
+    pub fn occupants_of(&self, user: &BareJid) -> impl Iterator<Item = &Occupant> {
+        self.occupants.of(user)
     }
 
     /// The occupant with this nick.
@@ -312,6 +355,12 @@ impl Room {
     #[must_use]
     pub fn nick(&self) -> &str {
         &self.nick
+    }
+
+    /// When to try again.
+    fn again(&mut self, now: Instant) -> Instant {
+        let most = u64::try_from(AGAIN.as_millis()).unwrap_or(u64::MAX);
+        now + AGAIN + Duration::from_millis(self.seed.next() % most)
     }
 
     /// Our occupant JID.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Affiliation, Role};
+use super::{Affiliation, Departure, Role};
 use crate::{BareJid, Element, Jid, ns};
 
 /// Items and statuses of one stanza that are read; what is beyond is no longer a room.
@@ -18,6 +18,8 @@ pub struct UserInfo {
     pub items: Vec<Item>,
     /// The room is destroyed.
     pub destroy: Option<Destroy>,
+    /// True where an item names somebody by what is no JID: he cannot be told from others.
+    pub nameless: bool,
 }
 
 /// One user or session.
@@ -61,7 +63,9 @@ impl UserInfo {
     pub fn of(stanza: &Element) -> Option<Self> {
         let x = stanza.child(ns::MUC_USER, "x")?;
         let named = |name: &'static str| x.children().filter(move |child| child.is(ns::MUC_USER, name)).take(ITEMS);
+        let is_jid = |item: &Element| item.attr("jid").is_none_or(|jid| jid.parse::<Jid>().is_ok());
         Some(Self {
+            nameless: !named("item").all(is_jid),
             statuses: named("status").filter_map(|status| status.attr("code")?.parse().ok()).collect(),
             items: named("item").map(Item::read).collect(),
             destroy: named("destroy").next().map(|destroy| Destroy {
@@ -69,6 +73,13 @@ impl UserInfo {
                 reason: text_of(destroy, "reason"),
             }),
         })
+    }
+
+    /// Tells whether an unavailable presence is of somebody who is still there: he has a role, and nothing says how he
+    /// went.
+    pub(super) fn is_hidden(&self) -> bool {
+        let has_role = |item: &Item| item.role.is_some_and(|role| role != Role::None);
+        !self.has(303) && Departure::of(self) == Departure::Left && self.items.iter().any(has_role)
     }
 
     /// Tells whether a status is among them.

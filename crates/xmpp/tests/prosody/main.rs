@@ -8,7 +8,7 @@ mod server;
 use std::time::Duration;
 
 use cusax_xmpp::muc::{self, Affiliation, Departure, Role, RoomEvent, admin, owner};
-use cusax_xmpp::{BareJid, Element};
+use cusax_xmpp::{BareJid, Element, ns};
 use server::World;
 
 const ROOM: &str = "standup@conference.example.test";
@@ -83,7 +83,7 @@ fn sees_voice_kick_ban_and_unban_and_moderates_itself() {
     world.send(alice, &admin::set_role("r", &room(), "Bob", Role::Visitor, Some("too noisy")));
     let time = world.until("muted", |world| role(world, "bob@example.test") == Some(Role::Visitor));
     eprintln!("voice revoked after {time:?}: {:?}", world.events);
-    world.room.as_mut().unwrap().set_role("Bob", Role::Participant, None);
+    world.room.as_mut().unwrap().set_role("Bob", Role::Participant, None, server::now());
     world.until("unmuted by the focus", |world| role(world, "bob@example.test") == Some(Role::Participant));
     world.send(alice, &admin::set_role("k", &room(), "Bob", Role::None, None));
     world.until("kicked", |world| {
@@ -168,4 +168,72 @@ fn a_destroyed_room_is_over() {
     world.until("still served", |world| {
         world.users[alice].stanzas.iter().any(|stanza| stanza.attr("type") == Some("headline"))
     });
+}
+
+#[test]
+#[ignore = "needs Prosody 0.12 on the PATH"]
+fn sees_occupants_whom_the_room_shows_to_nobody() {
+    let (mut world, alice) = watched("hidden");
+    let value = |text: &str| Element::new(ns::DATA, "value").with_text(text);
+    let field = Element::new(ns::DATA, "field").with_attr("var", "muc#roomconfig_presencebroadcast");
+    let form_type = Element::new(ns::DATA, "field").with_attr("var", "FORM_TYPE").with_child(value(ns::MUC_ROOMCONFIG));
+    let form = Element::new(ns::DATA, "x").with_attr("type", "submit").with_child(form_type);
+    let form = form.with_child(field.with_child(value("participant")).with_child(value("moderator")));
+    let query = Element::new(ns::MUC_OWNER, "query").with_child(form);
+    world.send(alice, &Element::iq("set", "h", query).with_attr("to", ROOM));
+    world.until("configured", |world| world.room.as_ref().unwrap().configuration().hidden_roles == [Role::Visitor]);
+    enter(&mut world, "bob", "phone", "Bob");
+    world.until("bob", |world| role(world, "bob@example.test") == Some(Role::Participant));
+    world.send(alice, &admin::set_role("r", &room(), "Bob", Role::Visitor, None));
+    world.until("muted", |world| role(world, "bob@example.test") == Some(Role::Visitor));
+    assert!(!has(&world, |event| matches!(event, RoomEvent::OccupantLeft { .. })), "{:?}", world.events);
+    // Found again, though nothing but the list of visitors names him.
+    world.events.clear();
+    world.cut();
+    world.until("found", |world| has(world, |event| matches!(event, RoomEvent::Reconciled(_))));
+    assert_eq!(role(&world, "bob@example.test"), Some(Role::Visitor), "{:?}", world.events);
+    world.send(alice, &admin::set_role("g", &room(), "Bob", Role::Participant, None));
+    world.until("granted", |world| has(world, |event| matches!(event, RoomEvent::RoleChanged { .. })));
+    assert_eq!(role(&world, "bob@example.test"), Some(Role::Participant));
+}
+
+#[test]
+#[ignore = "needs Prosody 0.12 on the PATH"]
+fn a_banned_domain_is_told_from_bans_of_those_who_were_there() {
+    let (mut world, alice) = watched("domain");
+    enter(&mut world, "bob", "phone", "Bob");
+    let bob: BareJid = "bob@example.test".parse().unwrap();
+    world.until("bob", |world| role(world, "bob@example.test").is_some());
+    world.events.clear();
+    world.send(alice, &admin::set_affiliation("b", &room(), &bob.to_domain(), Affiliation::Outcast, None));
+    world.until("read", |world| has(world, |event| matches!(event, RoomEvent::Reconciled(_))));
+    eprintln!("{:?}", world.events);
+    let room_view = world.room.as_ref().unwrap();
+    assert_eq!(room_view.own_affiliation(&bob), Affiliation::None);
+    assert_eq!(room_view.standing(&bob).affiliation, Affiliation::Outcast);
+    assert_eq!(room_view.standing(&"alice@example.test".parse().unwrap()).affiliation, Affiliation::Owner);
+    world.send(alice, &admin::set_affiliation("u", &room(), &bob.to_domain(), Affiliation::None, None));
+    world.until("unbanned", |world| {
+        world.room.as_ref().unwrap().standing(&"bob@example.test".parse().unwrap()).affiliation == Affiliation::None
+    });
+}
+
+#[test]
+#[ignore = "needs Prosody 0.12 on the PATH"]
+fn a_focus_that_prosody_kept_over_a_lost_link_leaves_by_any_nick() {
+    let (mut world, alice) = watched("ghost");
+    world.cut();
+    world.room = None;
+    world.links.clear();
+    world.until("back", |world| world.is_up());
+    let gone = |world: &World| {
+        let from = format!("{ROOM}/conference-bridge");
+        let of_focus = |it: &&Element| it.attr("from") == Some(&from) && it.name() == "presence";
+        world.users[alice].stanzas.iter().rfind(of_focus).is_some_and(|it| it.attr("type") == Some("unavailable"))
+    };
+    world.run(Duration::from_millis(300));
+    assert!(!gone(&world), "it would need no leave");
+    let leave = muc::leave(&room().with_resource("whatever").unwrap());
+    world.say(leave.with_attr("from", "focus@cusax.example.test/mixer"));
+    world.until("left", gone);
 }

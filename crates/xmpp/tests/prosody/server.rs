@@ -158,8 +158,14 @@ impl World {
         self.users[user].core.send(stanza);
     }
 
+    /// Sends a stanza of the component's.
+    pub(crate) fn say(&mut self, stanza: Element) {
+        self.component.send(stanza);
+    }
+
     pub(crate) fn watch(&mut self, room: &str) {
         let config = muc::Config {
+            patience: Duration::from_secs(2),
             room: room.parse().unwrap(),
             focus: "focus@cusax.example.test/mixer".parse().unwrap(),
             nick: "conference-bridge".to_owned(),

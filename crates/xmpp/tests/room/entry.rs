@@ -137,8 +137,47 @@ fn tries_another_nick_where_its_own_is_taken() {
         service.play_xml(&refused_entry("conflict").replace("/conference-bridge'", &format!("/{taken}'")));
         assert!(service.requests().last().unwrap().contains(&format!("/{nick}'")));
     }
-    let last = refused_entry("conflict").replace("/conference-bridge'", "/conference-bridge-3'");
-    assert_eq!(service.play_xml(&last), ["failed nick conflict"]);
+    // Those can be taken by who means to keep the focus out; the next cannot.
+    let mut tried = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        let taken = service.room.nick().to_owned();
+        assert_eq!(service.play_xml(&conflict(&taken)), [""; 0]);
+        assert!(tried.insert(service.room.nick().to_owned()));
+        assert_eq!(service.room.nick().len(), "conference-bridge-01234567".len());
+    }
+    let last = service.room.nick().to_owned();
+    assert_eq!(service.play_xml(&conflict(&last)), ["failed nick conflict"]);
+}
+
+fn conflict(nick: &str) -> String {
+    refused_entry("conflict").replace("/conference-bridge'", &format!("/{nick}'"))
+}
+
+#[test]
+fn keeps_the_nick_by_which_the_room_may_have_it_and_takes_its_own_when_it_is_out() {
+    let mut service = silent();
+    knocking(&mut service);
+    service.play_xml(&conflict("conference-bridge"));
+    service.silent = false;
+    let welcome = section(PROSODY, "3.").into_iter().map(|stanza| stanza.to_xml(cusax_xmpp::ns::COMPONENT));
+    service.play_xml(&welcome.collect::<String>().replace("/conference-bridge'", "/conference-bridge-2'"));
+    assert!(service.room.is_live());
+    service.room.handle_link(Link::Down, service.now);
+    let knocks = |service: &mut Service, nick: &str| {
+        service.told();
+        let presence = format!("<presence to='{ROOM}/{nick}'");
+        service.requests().iter().any(|it| it.starts_with(&presence))
+    };
+    service.requests();
+    service.room.handle_link(Link::Up, service.now);
+    assert!(knocks(&mut service, "conference-bridge-2"), "another would be a change of nick");
+    assert!(service.room.is_live());
+    let out = "<item affiliation='owner' role='none'/><status code='307'/><status code='110'/>";
+    service.play_xml(&format!(
+        "<presence type='unavailable' from='{ROOM}/conference-bridge-2' to='{FOCUS}'><x xmlns='http://jabber.org/protocol/muc#user'>{out}</x></presence>"
+    ));
+    service.wait();
+    assert!(knocks(&mut service, "conference-bridge"));
 }
 
 #[test]

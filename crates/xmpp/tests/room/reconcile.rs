@@ -175,13 +175,15 @@ fn a_technical_removal_is_no_kick() {
         (&[333][..], "unreachable Bob 333"),
         (&[307, 333], "unreachable Bob 307 333"),
         (&[307], "kicked Bob 307"),
-        (&[301, 307], "banned Bob 301 307"),
         (&[332], "shutdown Bob 332"),
         (&[], "left Bob"),
     ] {
         let mut service = live(PROSODY);
         assert_eq!(service.play_xml(&presence("Bob", "type='unavailable'", &none, statuses)), [told]);
     }
+    let mut service = live(PROSODY);
+    let banned = presence("Bob", "type='unavailable'", &none, &[301, 307]);
+    assert_eq!(service.play_xml(&banned), ["banned Bob 301 307", "reconciled in_sync"], "or perhaps his domain");
 }
 
 #[test]
@@ -242,7 +244,7 @@ fn a_restart_of_the_service_leads_back_in_after_asking() {
     service.requests();
     assert_eq!(service.play(end), ["link lost"]);
     assert_eq!(service.requests(), [""; 0]);
-    assert_eq!(service.room.poll_timeout(), Some(service.now + Duration::from_secs(5)));
+    assert!(service.room.poll_timeout().is_some_and(|due| due >= service.now + Duration::from_secs(5)));
     assert_eq!(service.wait(), ["reconciled in_sync"]);
     assert!(service.requests()[0].contains("disco#info"));
 }
@@ -288,8 +290,8 @@ fn a_self_ping_tells_whether_we_are_still_in() {
 #[test]
 fn moderates_and_tells_when_the_room_refuses() {
     let mut service = live(PROSODY);
-    service.room.set_role("Bob", Role::Visitor, Some("still muted"));
-    service.room.set_affiliation(&"bob@example.test".parse().unwrap(), Affiliation::Outcast, None);
+    service.room.set_role("Bob", Role::Visitor, Some("still muted"), service.now);
+    service.room.set_affiliation(&"bob@example.test".parse().unwrap(), Affiliation::Outcast, None, service.now);
     service.silent = true;
     service.settle();
     let ids: Vec<_> = service.sent.iter().map(|stanza| stanza.attr("id").unwrap().to_owned()).collect();
@@ -305,7 +307,7 @@ fn moderates_and_tells_when_the_room_refuses() {
     assert_eq!(service.play_answer(&done), [""; 0]);
     service.room.handle_link(Link::Down, service.now);
     service.told();
-    service.room.set_role("Bob", Role::Visitor, None);
+    service.room.set_role("Bob", Role::Visitor, None, service.now);
     assert_eq!(service.told(), ["refused Role { nick: \"Bob\", role: Visitor } recipient-unavailable"]);
 }
 
@@ -346,4 +348,72 @@ fn what_is_from_the_bare_room_or_an_error_changes_nothing() {
         assert_eq!(service.play_xml(&stanza), [""; 0], "{stanza}");
     }
     assert_eq!(service.requests(), [""; 0]);
+}
+
+#[test]
+fn who_is_an_owner_by_the_servers_configuration_stays_one_when_he_has_gone() {
+    let mut service = live(PROSODY);
+    let root = "root@example.test".parse().unwrap();
+    let shown = "<item jid='root@example.test/x' affiliation='owner' role='moderator'/>";
+    service.play_xml(&presence("Root", "", shown, &[]));
+    service.listed.remove("root@example.test");
+    let reconcile = |service: &mut Service| {
+        let told = service.play_xml(&status(104));
+        assert_eq!(told.last().map(String::as_str), Some("reconciled in_sync"), "{told:?}");
+    };
+    reconcile(&mut service);
+    service.play_xml(&presence(
+        "Root",
+        "type='unavailable'",
+        "<item jid='root@example.test/x' affiliation='owner' role='none'/>",
+        &[],
+    ));
+    service.listed.remove("root@example.test");
+    reconcile(&mut service);
+    reconcile(&mut service);
+    assert_eq!(service.room.standing(&root).affiliation, Affiliation::Owner);
+    service.listed.insert("root@example.test".to_owned(), "member".to_owned());
+    service.play_xml(&status(104));
+    assert_eq!(service.room.standing(&root).affiliation, Affiliation::Member, "the list says otherwise");
+    service.listed.remove("root@example.test");
+    service.play_xml(&status(104));
+    assert_eq!(service.room.standing(&root).affiliation, Affiliation::None);
+}
+
+#[test]
+fn a_room_that_is_destroyed_while_we_enter_it_again_is_left_for_then_we_made_it_anew() {
+    let mut service = live(PROSODY);
+    service.silent = true;
+    service.play_xml(&status(104));
+    let destroyed = presence("conference-bridge", "type='unavailable'", "<destroy/>", &[110]);
+    // Asked, but our presence is not on its way.
+    service.play_xml(&destroyed);
+    assert!(service.requests().iter().all(|request| request.starts_with("<iq")));
+    let mut service = live(PROSODY);
+    service.play_until_presence(&status(104));
+    service.play_xml(&destroyed);
+    let requests = service.requests();
+    let leave = requests.last().unwrap();
+    assert!(leave.contains("type='unavailable'") && leave.contains("/conference-bridge'"), "{leave}");
+    assert!(service.room.is_over());
+}
+
+#[test]
+fn a_room_may_take_its_time_when_it_is_entered_again_and_rooms_are_tried_again_at_different_times() {
+    let mut service = live(PROSODY);
+    service.room.handle_link(Link::Down, service.now);
+    service.silent = true;
+    service.room.handle_link(Link::Up, service.now);
+    let mut pauses = std::collections::BTreeSet::new();
+    for _ in 0..4 {
+        let begun = service.now;
+        let told = service.wait();
+        assert_eq!(told.last().map(String::as_str), Some("reconciled failed"), "{told:?}");
+        assert_eq!(service.now, begun + Duration::from_secs(30));
+        let pause = service.room.poll_timeout().unwrap() - service.now;
+        assert!(pause >= Duration::from_secs(5) && pause < Duration::from_secs(10));
+        pauses.insert(pause);
+        service.wait();
+    }
+    assert_eq!(pauses.len(), 4);
 }

@@ -54,7 +54,14 @@ const MODERATION: Table = &[
     ("15.", &["kicked Bobby 307@ 'kicked for a test'"]),
     ("15b.", &["joined Bob <bob@example.test> participant none"]),
     ("15c.", &["kicked +15550100 307@ 'bye phone'"]),
-    ("16.", &["banned Bob 301@ 'banned'", "affiliation bob@example.test none > outcast 301@ 'banned'"]),
+    (
+        "16.",
+        &[
+            "banned Bob 301@ 'banned'",
+            "affiliation bob@example.test none > outcast 301@ 'banned'",
+            "reconciled in_sync",
+        ],
+    ),
     ("17.", &["affiliation bob@example.test outcast > none", "joined Bob <bob@example.test> participant none"]),
     ("18.", &["reconciled in_sync", "reconciled in_sync"]),
     ("19.", &["reconciled in_sync"]),

@@ -60,6 +60,8 @@ pub(crate) struct Service {
     pub(crate) dropped: Vec<DropReason>,
     /// Nothing is answered.
     pub(crate) silent: bool,
+    /// No presence is answered.
+    deaf: bool,
     own: Vec<Element>,
 }
 
@@ -76,8 +78,13 @@ impl Service {
     pub(crate) fn limited(log: &str, room: &str, nick: &str, welcome: &[Element], limits: Limits) -> Self {
         let now = start();
         let address = format!("{room}@conference.example.test");
-        let config =
-            Config { room: address.parse().unwrap(), focus: FOCUS.parse().unwrap(), nick: nick.to_owned(), limits };
+        let config = Config {
+            room: address.parse().unwrap(),
+            focus: FOCUS.parse().unwrap(),
+            nick: nick.to_owned(),
+            patience: Duration::from_secs(2),
+            limits,
+        };
         let payload = |section: &[Element], ns: &str| {
             let answer = section.iter().find_map(|stanza| stanza.child(ns, "query"));
             answer.unwrap_or_else(|| panic!("no {ns}")).to_xml(ns::COMPONENT)
@@ -93,6 +100,7 @@ impl Service {
             form: payload(&section(log, "20."), ns::MUC_OWNER),
             dropped: Vec::new(),
             silent: true,
+            deaf: false,
             own: Vec::new(),
         };
         for stanza in welcome {
@@ -123,7 +131,7 @@ impl Service {
 
     fn answers(&self, request: &Element) -> Vec<Element> {
         if request.name() == "presence" {
-            let entering = request.attr("type").is_none();
+            let entering = request.attr("type").is_none() && !self.deaf;
             return if entering { self.present.values().chain(&self.own).cloned().collect() } else { Vec::new() };
         }
         let query = request.children().next().unwrap();
@@ -230,6 +238,13 @@ impl Service {
         self.now = self.room.poll_timeout().unwrap();
         self.room.handle_timeout(self.now);
         self.told()
+    }
+
+    /// Plays stanzas, and answers what the room asks up to its presence, which goes unanswered.
+    pub(crate) fn play_until_presence(&mut self, xml: &str) {
+        self.deaf = true;
+        self.play_xml(xml);
+        self.deaf = false;
     }
 
     /// What was sent since last asked.

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use super::{Report, collide};
 use crate::config::Config;
 use crate::config::address::{Host, ListenerAddress, SipTarget, Transport};
-use crate::config::built::is_built;
 use crate::config::document::at;
 use crate::config::network::Network;
 use crate::config::sip::{Listener, Sip, Zone};
@@ -17,17 +16,7 @@ pub(super) fn check(config: &Config, report: &mut Report<'_, '_>) {
     core(sip, report);
     peers(sip, report);
     algorithms(sip, report);
-    for (index, listener) in sip.listener.iter().enumerate() {
-        let transport = listener.address.transport;
-        if transport.is_secure() && config.tls.is_none() {
-            let advice = "add [tls] with certificate and private_key";
-            report.refuse(
-                at!["sip", "listener", index, "address"],
-                format!("a {transport} listener needs a certificate"),
-                advice,
-            );
-        }
-    }
+    layers(config, report);
 }
 
 fn zones(sip: &Sip, report: &mut Report<'_, '_>) {
@@ -73,6 +62,39 @@ fn addresses(sip: &Sip, report: &mut Report<'_, '_>) {
     }
 }
 
+/// What the connections of a listener begin with.
+fn layers(config: &Config, report: &mut Report<'_, '_>) {
+    for (index, listener) in config.sip.listener.iter().enumerate() {
+        let transport = listener.address.transport;
+        let at_key = |key| [at!["sip", "listener", index].to_vec(), at![key].to_vec()].concat();
+        if transport.is_secure() && config.tls.is_none() {
+            let problem = format!("a {transport} listener needs a certificate");
+            report.refuse(&at_key("address"), problem, "add [tls] with certificate and private_key");
+        }
+        if is_websocket(transport) && listener.zone != Zone::Access {
+            let problem = format!("{transport} is for browsers and other user agents, not for SIP servers");
+            report.refuse(&at_key("address"), problem, "write a tls, tcp or udp address, or zone = \"access\"");
+        }
+        if listener.proxy_protocol && is_udp(transport) {
+            let advice = "take the key out; a balancer of datagrams must keep their addresses";
+            report.refuse(&at_key("proxy_protocol"), "there is no PROXY header before datagrams", advice);
+        } else if listener.proxy_protocol && listener.zone == Zone::Core {
+            let advice = "take the key out; let the core connect to this listener itself";
+            let problem = "the core is known by its address, and a PROXY header can name any";
+            report.refuse(&at_key("proxy_protocol"), problem, advice);
+        }
+        if listener.require_certificate {
+            if transport != Transport::Tls {
+                let problem = format!("clients show no certificate over {transport}");
+                report.refuse(&at_key("require_certificate"), problem, "write a tls address, or take the key out");
+            } else if config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_none()) {
+                let advice = "add client_ca = \"client-ca.pem\" to [tls]";
+                report.refuse(&at_key("require_certificate"), "no authority of such certificates is known", advice);
+            }
+        }
+    }
+}
+
 fn core(sip: &Sip, report: &mut Report<'_, '_>) {
     let Some(core) = &sip.core else { return };
     if core.targets.is_empty() {
@@ -93,10 +115,9 @@ fn core(sip: &Sip, report: &mut Report<'_, '_>) {
             report.refuse(place, format!("{target} is a listener of this edge: calls would go in a circle"), advice);
         }
         let mut listeners = sip.listener.iter().filter(|listener| listener.zone == Zone::Core).peekable();
-        if is_built(transport_to(target))
-            && listeners.peek().is_some()
-            && !listeners.any(|listener| can_send(listener, target))
-        {
+        if is_websocket(transport_to(target)) {
+            report.refuse(place, "nobody can be called by WebSocket", "write transport=tls, tcp or udp");
+        } else if listeners.peek().is_some() && !listeners.any(|listener| can_send(listener, target)) {
             let (transport, example) = (transport_to(target), if is_ipv6(target) { "[::1]" } else { "127.0.0.1" });
             let problem =
                 format!("{target} is reached over {transport}, and no core listener is of that kind and family");
@@ -114,9 +135,18 @@ fn peers(sip: &Sip, report: &mut Report<'_, '_>) {
             let problem = format!("there are two peers with the name {:?}", peer.name.as_str());
             report.refuse(at!["sip", "peer", index, "name"], problem, "give each a name of its own");
         }
-        if peer.sources.is_empty() {
-            let advice = "write sources = [\"192.0.2.0/28\"], the addresses that its requests come from";
+        if peer.sources.is_empty() && peer.certificate_names.is_empty() {
+            let advice = "write sources = [\"192.0.2.0/28\"], the addresses that its requests come from, or the \
+                          certificate_names of its certificate";
             report.refuse(at!["sip", "peer", index, "sources"], "a peer without sources is never recognised", advice);
+        }
+        for (place, name) in peer.certificate_names.iter().enumerate() {
+            let other = before.iter().find(|other| other.certificate_names.contains(name));
+            if let Some(other) = other {
+                let problem = format!("{name} belongs to the peer {:?} as well", other.name.as_str());
+                let place = at!["sip", "peer", index, "certificate_names", place];
+                report.refuse(place, problem, "a certificate can be one peer's only");
+            }
         }
         for (place, source) in peer.sources.iter().enumerate() {
             let shared = |network: &Network| source.contains(network.address) || network.contains(source.address);
@@ -178,4 +208,8 @@ fn is_ipv6(target: &SipTarget) -> bool {
 
 fn is_udp(transport: Transport) -> bool {
     transport == Transport::Udp
+}
+
+const fn is_websocket(transport: Transport) -> bool {
+    matches!(transport, Transport::Ws | Transport::Wss)
 }

@@ -27,7 +27,7 @@ pub(super) async fn run(core: Shared, rearm: Rc<Notify>, mut wanted: mpsc::Recei
     while let Some((query, target, spoken)) = wanted.recv().await {
         let (core, rearm, resolver) = (Rc::clone(&core), Rc::clone(&rearm), Arc::clone(&resolver));
         tokio::task::spawn_local(async move {
-            let places = find(&resolver, target, &spoken).await;
+            let places = find(&resolver, target, &spoken).await.map(|found| found.places);
             let now = clock::now();
             {
                 let mut core = core.borrow_mut();
@@ -48,7 +48,9 @@ pub(super) async fn follow(core: Shared, rearm: Rc<Notify>, targets: CoreTargets
     loop {
         tokio::time::sleep(FOLLOW).await;
         match targets.locate(&resolver).await {
-            Ok(found) => {
+            // What did not answer may still be where it was.
+            Ok((_, false)) => {}
+            Ok((found, true)) => {
                 lost = false;
                 let now = clock::now();
                 let mut core = core.borrow_mut();
@@ -71,13 +73,21 @@ pub(super) async fn follow(core: Shared, rearm: Rc<Notify>, targets: CoreTargets
 const FOLLOW: Duration = Duration::from_secs(30);
 
 /// Asks DNS what a lookup wants to know.
-pub(crate) async fn find(resolver: &Resolver, target: Target, spoken: &[Transport]) -> Result<Vec<Place>, LocateError> {
+pub(crate) async fn find(resolver: &Resolver, target: Target, spoken: &[Transport]) -> Result<Found, LocateError> {
     let mut lookup = Lookup::new(target, spoken, random::seed())?;
     while let Some(question) = lookup.poll_question() {
         let records = ask(resolver, &question).await;
         lookup.handle_records(records);
     }
-    lookup.finish()
+    let whole = lookup.is_whole();
+    lookup.finish().map(|places| Found { places, whole })
+}
+
+/// What came of a lookup.
+pub(crate) struct Found {
+    pub(crate) places: Vec<Place>,
+    /// False where DNS did not answer for all of it.
+    pub(crate) whole: bool,
 }
 
 async fn ask(resolver: &Resolver, question: &Question) -> Result<Records, LocateError> {

@@ -55,7 +55,7 @@ pub(super) async fn listen(core: Shared, rearm: Rc<Notify>) {
         let mut core = core.borrow_mut();
         if let Some(meetings) = &mut core.meetings {
             while let Ok(event) = meetings.events.pop() {
-                meetings.core.handle_mixer_event(event);
+                meetings.core.handle_mixer_event(event, now);
             }
         }
         core.settle(now);
@@ -80,8 +80,7 @@ impl Core {
                         Asked::Number(number) => AccountKey::Number(number),
                     };
                     let account = accounts::find(&snapshot, &self.domain, &key);
-                    let jid = |found: Option<String>| found.and_then(|jid| jid.parse().ok());
-                    let account = account.map(|found| Account { id: found.id, jid: jid(found.jid) });
+                    let account = account.map(|found| self.account(found.id, found.jid.as_deref()));
                     if let Some(meetings) = &mut self.meetings {
                         meetings.core.handle_account(query, account, now);
                     }
@@ -94,6 +93,16 @@ impl Core {
             }
         }
         any
+    }
+
+    /// What the focus is told of an account. One whose JID is none is nobody in a room, so that no moderator reaches him.
+    fn account(&self, id: i64, jid: Option<&str>) -> Account {
+        let read = jid.map(str::parse);
+        if let Some(Err(_)) = read {
+            let detail = format!("the JID of account {id} is none: no moderator reaches him");
+            self.telemetry.emit(&Event::Lifecycle(Lifecycle { stage: Stage::Degraded, detail }));
+        }
+        Account { id, jid: read.and_then(Result::ok) }
     }
 
     fn command(&mut self, command: Command) {

@@ -1,4 +1,4 @@
-//! TCP for the SIP thread: connections, and which of our listeners they belong to.
+//! Streams for the SIP thread: connections, and which of our listeners they belong to.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -9,14 +9,20 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use cusax_event::Event;
 use cusax_event::sip::{Connection, ConnectionResult, DropReason, Dropped, Leg};
+use cusax_event::tls::Side;
 use cusax_net::clock;
-use cusax_net::stream::{CloseReason, Frame, Limits, ListenerId as NetListener, StreamEvent, Streams};
+use cusax_net::stream::{
+    CloseReason, Frame, Layer, Layers, Limits, ListenerId as NetListener, RefuseReason, SecureTarget, StreamEvent,
+    Streams,
+};
+use cusax_net::tls::Client;
 use cusax_sip::framing;
 use cusax_sip::{ConnectionId, Flow, ListenerId, Transport};
 use cusax_telemetry::Telemetry;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 
-use super::Shared;
+use super::{Shared, handshake};
 use crate::config::sip::Limits as LimitsSection;
 use crate::serve::complaint::Complaint;
 
@@ -31,10 +37,13 @@ pub(super) struct Order {
 }
 
 /// A listener of ours for streams.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Listening {
     pub(super) id: ListenerId,
     pub(super) address: SocketAddr,
+    pub(super) transport: Transport,
+    /// What its connections begin with.
+    pub(super) layers: Layers,
     /// Whom it is for.
     pub(super) leg: Leg,
 }
@@ -43,12 +52,19 @@ pub(super) struct Listening {
 pub(super) struct Wiring {
     listeners: Vec<Listening>,
     limits: Limits,
+    control: Handle,
+    client: Option<Client>,
     orders: mpsc::Receiver<Order>,
     sender: mpsc::Sender<Order>,
 }
 
 impl Wiring {
-    pub(super) fn new(listeners: Vec<Listening>, section: &LimitsSection) -> Self {
+    pub(super) fn new(
+        listeners: Vec<Listening>,
+        section: &LimitsSection,
+        control: Handle,
+        client: Option<Client>,
+    ) -> Self {
         let (sender, orders) = mpsc::channel(WAITING);
         let size = |value: std::num::NonZeroU32| usize::try_from(value.get()).unwrap_or(usize::MAX);
         let limits = Limits {
@@ -57,7 +73,7 @@ impl Wiring {
             message_bytes: size(section.message_bytes),
             ..Limits::default()
         };
-        Self { listeners, limits, orders, sender }
+        Self { listeners, limits, control, client, orders, sender }
     }
 
     pub(super) fn sender(&self) -> mpsc::Sender<Order> {
@@ -66,14 +82,22 @@ impl Wiring {
 
     /// Listens; to be called in the thread's runtime.
     pub(super) fn open(self) -> anyhow::Result<Connections> {
-        let mut streams = Streams::new(frame, self.limits);
-        for Listening { address, .. } in &self.listeners {
-            streams.listen(*address).with_context(|| {
-                format!("cannot listen for SIP on tcp {address} (another process may: look with `ss -ltnp`)")
+        let mut streams = Streams::new(frame, self.limits, self.control);
+        for Listening { address, transport, layers, .. } in &self.listeners {
+            streams.listen(*address, layers.clone()).with_context(|| {
+                format!("cannot listen for SIP on {transport} {address} (another process may: look with `ss -ltnp`)")
             })?;
         }
-        let (open, reached, unaccepted) = (HashMap::new(), HashMap::new(), Complaint::default());
-        Ok(Connections { streams, listeners: self.listeners, open, reached, orders: self.orders, unaccepted })
+        Ok(Connections {
+            streams,
+            listeners: self.listeners,
+            open: HashMap::new(),
+            reached: HashMap::new(),
+            client: self.client,
+            orders: self.orders,
+            unaccepted: Complaint::default(),
+            unsecured: Complaint::default(),
+        })
     }
 }
 
@@ -84,19 +108,30 @@ pub(super) struct Connections {
     listeners: Vec<Listening>,
     /// Each connection that is there or being made.
     open: HashMap<u64, Open>,
-    /// The connection that reaches a place from a listener, the newest of several.
-    reached: HashMap<(ListenerId, SocketAddr), u64>,
+    /// The connection that reaches a place from a listener, the newest of several. One by TLS is for those domains only
+    /// that it was made to, and one that was accepted for none: who connects to us proves nothing by that (RFC 5923).
+    reached: HashMap<Reached, u64>,
+    /// What connects by TLS.
+    client: Option<Client>,
     orders: mpsc::Receiver<Order>,
     /// Connections that could not be accepted.
     unaccepted: Complaint,
+    /// Connections by TLS that could not be made.
+    unsecured: Complaint,
 }
 
+/// A place, as it is reached from a listener, and the SIP domains that its certificate was asked for.
+type Reached = (ListenerId, SocketAddr, Vec<String>);
+
 /// A connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Open {
     /// The listener that accepted it, or that it was made for.
     listener: ListenerId,
+    transport: Transport,
     remote: SocketAddr,
+    /// The SIP domains that it was made to by TLS.
+    domains: Vec<String>,
     /// False while it is being made.
     established: bool,
 }
@@ -124,14 +159,20 @@ impl Connections {
     fn heard(&mut self, event: StreamEvent, core: &Shared, now: Instant) {
         let mut core = core.borrow_mut();
         match event {
-            StreamEvent::Opened { connection, peer, listener, .. } => {
+            StreamEvent::Opened { connection, peer, listener, security, .. } => {
                 let result = if listener.is_some() { ConnectionResult::Accepted } else { ConnectionResult::Connected };
-                if let Some(Listening { id, .. }) = listener.and_then(|listener| self.listening(listener)) {
-                    self.note(connection.get(), Open { listener: id, remote: peer, established: true });
+                if let Some(&Listening { id, transport, .. }) = listener.and_then(|listener| self.listening(listener)) {
+                    let (domains, established) = (Vec::new(), true);
+                    self.note(connection.get(), Open { listener: id, transport, remote: peer, domains, established });
                 } else if let Some(open) = self.open.get_mut(&connection.get()) {
                     open.established = true;
                 }
-                core.edge.handle_opened(ConnectionId(connection.get()));
+                if let Some(security) = &security {
+                    let side = if listener.is_some() { Side::Server } else { Side::Client };
+                    core.telemetry.emit(&handshake::done(side, security.version, peer));
+                }
+                let identities = security.map(|security| security.identities).unwrap_or_default();
+                core.edge.handle_opened(ConnectionId(connection.get()), identities);
                 if let Some(flow) = self.flow(connection.get()) {
                     self.tell(&core.telemetry, &flow, result);
                 }
@@ -144,7 +185,7 @@ impl Connections {
             StreamEvent::Closed { connection, reason } => {
                 core.edge.handle_closed(ConnectionId(connection.get()));
                 let Some(flow) = self.flow(connection.get()) else { return };
-                let established = self.forget(connection.get()).is_some_and(|open| open.established);
+                let (established, last) = self.forget(connection.get());
                 let result = if established { ConnectionResult::Closed } else { ConnectionResult::Failed };
                 self.tell(&core.telemetry, &flow, result);
                 match reason {
@@ -156,6 +197,11 @@ impl Connections {
                     CloseReason::WriteQueue | CloseReason::WriteTime => {
                         core.edge.handle_dropped(DropReason::QueueFull, &flow, "the other end does not read");
                     }
+                    CloseReason::Handshake(failure) => {
+                        core.telemetry.emit(&handshake::failed(Side::Client, failure.cause, flow.remote));
+                        let why = || format!("no TLS with a server of ours or a peer: {}", failure.cause.detail());
+                        self.unsecured.say(&core.telemetry, why, now);
+                    }
                     CloseReason::ConnectTime
                     | CloseReason::ConnectFailed(_)
                     | CloseReason::Failed(_)
@@ -164,25 +210,38 @@ impl Connections {
                     | CloseReason::Idle => {}
                 }
                 // Whatever ended it: who waits for an answer on it waits in vain.
-                core.edge.handle_unreachable(&Flow { connection: None, ..flow }, now);
+                if last {
+                    // Where another took its place, what was sent to that place since waits on the new one.
+                    core.edge.handle_unreachable(&Flow { connection: None, ..flow }, now);
+                }
                 core.edge.handle_unreachable(&flow, now);
             }
-            StreamEvent::Refused { listener, peer, .. } => {
-                let flow = self.listening(listener).map(|listening| Flow {
-                    listener: listening.id,
-                    transport: Transport::Tcp,
-                    remote: peer,
-                    connection: None,
-                });
-                if let Some(flow) = flow {
-                    self.tell(&core.telemetry, &flow, ConnectionResult::Refused);
-                    core.edge.handle_dropped(DropReason::Overload, &flow, "too many connections");
-                }
+            StreamEvent::Refused { listener, peer, reason } => {
+                let Some(listening) = self.listening(listener) else { return };
+                let (transport, listener) = (listening.transport, listening.id);
+                let flow = Flow { listener, transport, remote: peer, connection: None };
+                let (result, dropped, detail) = match reason {
+                    RefuseReason::Connections | RefuseReason::Source => {
+                        (ConnectionResult::Refused, DropReason::Overload, "too many connections")
+                    }
+                    RefuseReason::Handshakes => {
+                        (ConnectionResult::Refused, DropReason::Overload, "too many handshakes at a time")
+                    }
+                    RefuseReason::Handshake(failure) => {
+                        if failure.layer == Layer::Tls {
+                            core.telemetry.emit(&handshake::failed(Side::Server, failure.cause, peer));
+                        }
+                        (ConnectionResult::Failed, handshake::drop_reason(failure), failure.cause.detail())
+                    }
+                };
+                self.tell(&core.telemetry, &flow, result);
+                core.edge.handle_dropped(dropped, &flow, detail);
             }
-            StreamEvent::AcceptFailed { error, .. } => {
+            StreamEvent::AcceptFailed { listener, error } => {
                 let reason = DropReason::AcceptFailed;
                 let detail = "a connection could not be accepted";
-                let dropped = Dropped { reason, transport: Transport::Tcp, remote: None, detail };
+                let transport = self.listening(listener).map_or(Transport::Tcp, |listening| listening.transport);
+                let dropped = Dropped { reason, transport, remote: None, detail };
                 core.telemetry.emit(&Event::SipDropped(dropped));
                 let detail = || format!("SIP connections cannot be accepted: {error}");
                 self.unaccepted.say(&core.telemetry, detail, now);
@@ -191,18 +250,18 @@ impl Connections {
     }
 
     fn flow(&self, connection: u64) -> Option<Flow> {
-        let Open { listener, remote, .. } = *self.open.get(&connection)?;
-        Some(Flow { listener, transport: Transport::Tcp, remote, connection: Some(ConnectionId(connection)) })
+        let &Open { listener, transport, remote, .. } = self.open.get(&connection)?;
+        Some(Flow { listener, transport, remote, connection: Some(ConnectionId(connection)) })
     }
 
-    fn listening(&self, listener: NetListener) -> Option<Listening> {
-        self.listeners.get(listener.index()).copied()
+    fn listening(&self, listener: NetListener) -> Option<&Listening> {
+        self.listeners.get(listener.index())
     }
 
     fn tell(&self, telemetry: &Telemetry, flow: &Flow, result: ConnectionResult) {
         let Some(listening) = self.listeners.iter().find(|listening| listening.id == flow.listener) else { return };
-        let (leg, remote) = (listening.leg, flow.remote);
-        telemetry.emit(&Event::SipConnection(Connection { leg, transport: Transport::Tcp, result, remote }));
+        let (leg, transport, remote) = (listening.leg, flow.transport, flow.remote);
+        telemetry.emit(&Event::SipConnection(Connection { leg, transport, result, remote }));
     }
 
     /// Writes on the flow's connection, or on one to the same place, or on a new one (RFC 3261 §18.1.1, RFC 5923).
@@ -211,10 +270,15 @@ impl Connections {
         let sent = match flow.connection {
             Some(connection) => self.streams.send(connection.0.into(), bytes).is_ok(),
             None => {
-                let reused = self.reached.get(&(flow.listener, flow.remote)).copied();
+                let secure = flow.transport == Transport::Tls;
+                let domains = if secure { core.borrow().edge.domains_at(&flow) } else { Vec::new() };
+                let place = (flow.listener, flow.remote, domains);
+                let reused = self.reached.get(&place).copied().filter(|_| secure != place.2.is_empty());
                 // One that has just ended is found out here, before its end is told.
                 reused.is_some_and(|connection| self.streams.send(connection.into(), bytes.clone()).is_ok())
-                    || self.connect(flow).is_some_and(|connection| self.streams.send(connection, bytes).is_ok())
+                    || self
+                        .connect(flow.transport, place, core, now)
+                        .is_some_and(|connection| self.streams.send(connection, bytes).is_ok())
             }
         };
         if !sent {
@@ -222,24 +286,45 @@ impl Connections {
         }
     }
 
-    fn connect(&mut self, flow: Flow) -> Option<cusax_net::stream::ConnectionId> {
-        let connection = self.streams.connect(flow.remote).ok()?;
-        self.note(connection.get(), Open { listener: flow.listener, remote: flow.remote, established: false });
+    fn connect(
+        &mut self,
+        transport: Transport,
+        (listener, remote, domains): Reached,
+        core: &Shared,
+        now: Instant,
+    ) -> Option<cusax_net::stream::ConnectionId> {
+        let tls = match (transport, &self.client) {
+            (Transport::Tcp, _) => None,
+            (Transport::Tls, Some(client)) if !domains.is_empty() => {
+                Some(SecureTarget { client: client.clone(), domains: domains.clone() })
+            }
+            (Transport::Tls, _) => {
+                let why = || "no TLS with a server: it is not known whose certificate to expect".to_owned();
+                self.unsecured.say(&core.borrow().telemetry, why, now);
+                return None;
+            }
+            // Browsers connect to us, and nobody to them (RFC 7118 §5).
+            (Transport::Ws | Transport::Wss | Transport::Udp | Transport::Internal, _) => return None,
+        };
+        let connection = self.streams.connect(remote, tls).ok()?;
+        self.note(connection.get(), Open { listener, transport, remote, domains, established: false });
         Some(connection)
     }
 
     fn note(&mut self, connection: u64, open: Open) {
+        self.reached.insert((open.listener, open.remote, open.domains.clone()), connection);
         self.open.insert(connection, open);
-        self.reached.insert((open.listener, open.remote), connection);
     }
 
-    fn forget(&mut self, connection: u64) -> Option<Open> {
-        let open = self.open.remove(&connection)?;
-        let place = (open.listener, open.remote);
-        if self.reached.get(&place) == Some(&connection) {
+    /// Whether it was ever there, and whether it was the one that reached its place.
+    fn forget(&mut self, connection: u64) -> (bool, bool) {
+        let Some(open) = self.open.remove(&connection) else { return (false, false) };
+        let place = (open.listener, open.remote, open.domains.clone());
+        let last = self.reached.get(&place) == Some(&connection);
+        if last {
             self.reached.remove(&place);
         }
-        Some(open)
+        (open.established, last)
     }
 }
 

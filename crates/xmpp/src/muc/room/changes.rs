@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use cusax_event::xmpp::DropReason;
 
-use super::{AGAIN, Room, State};
+use super::{Room, State};
 use crate::form::Form;
-use crate::muc::{Affiliation, Cause, Departure, Failure, Occupant, RoomEvent, UserInfo};
+use crate::muc::{Affiliation, Cause, Departure, Failure, Occupant, Role, RoomEvent, UserInfo};
 use crate::{Element, Jid, ns};
 
 /// The configuration changed, or who sees real JIDs, or logging (XEP-0045 §15.6.2).
@@ -17,13 +17,21 @@ impl Room {
         // ejabberd also sends capabilities, and its own unavailability, from the bare room.
         let Some(nick) = from.resource() else { return };
         let info = UserInfo::of(presence);
+        self.count_nameless(info.as_ref());
         match (presence.attr("type"), info) {
-            (None, Some(info)) if info.has(110) || self.is_self(&info) => self.present_self(nick, &info, now),
+            (None, Some(info)) if info.has(110) || self.is_self(&info) => self.present_self(nick, &info),
             (None, Some(info)) => self.present(Occupant::read(nick, presence, &info), &info, now),
             (Some("unavailable"), info) if nick == self.nick => self.absent_self(&info.unwrap_or_default(), now),
+            (Some("unavailable"), Some(info)) if info.is_hidden() => self.hidden(nick, presence, &info, now),
             (Some("unavailable"), info) => self.gone(nick, &info.unwrap_or_default(), now),
             (Some("error"), _) if nick == self.nick => self.refused(presence, now),
             _ => self.drop(DropReason::Unhandled, "presence that is not of an occupant"),
+        }
+    }
+
+    fn count_nameless(&mut self, info: Option<&UserInfo>) {
+        if info.is_some_and(|info| info.nameless) {
+            self.drop(DropReason::Malformed, "somebody in the room is named by what is no JID");
         }
     }
 
@@ -31,16 +39,16 @@ impl Room {
         info.items.iter().any(|item| item.jid.as_ref() == Some(&self.config.focus))
     }
 
-    fn present_self(&mut self, nick: &str, info: &UserInfo, now: Instant) {
+    fn present_self(&mut self, nick: &str, info: &UserInfo) {
         nick.clone_into(&mut self.nick);
         if let State::Entering(entry) = &self.state
             && entry.is_entering()
         {
-            self.entered(info.has(201), now);
+            self.entered(info.has(201));
         }
     }
 
-    fn present(&mut self, occupant: Occupant, info: &UserInfo, now: Instant) {
+    pub(super) fn present(&mut self, occupant: Occupant, info: &UserInfo, now: Instant) {
         let known = self.occupants.get(&occupant.nick).is_some();
         if !known && self.occupants.len() >= self.config.limits.occupants {
             return self.drop(DropReason::TooLarge, "more occupants than allowed");
@@ -48,6 +56,12 @@ impl Room {
         let cause = Cause::of(info, now);
         let (bare, affiliation) = (occupant.bare(), occupant.affiliation);
         match self.occupants.put(occupant.clone(), self.sweep) {
+            None if cause.actor.is_some() && occupant.role > Role::Visitor && self.hides_visitors() => {
+                // He was there unseen, until a moderator granted him voice.
+                let before = Occupant { role: Role::Visitor, ..occupant.clone() };
+                self.change(RoomEvent::OccupantJoined(before));
+                self.change(RoomEvent::RoleChanged { occupant, from: Role::Visitor, cause: cause.clone() });
+            }
             None => self.change(RoomEvent::OccupantJoined(occupant)),
             Some(before) if before.bare().is_some() && bare.is_some() && before.bare() != bare => {
                 // Somebody else has this nick now, and nobody told when the first one went.
@@ -65,6 +79,20 @@ impl Room {
         }
     }
 
+    fn hides_visitors(&self) -> bool {
+        self.facts.hidden_roles.contains(&Role::Visitor)
+    }
+
+    /// COMPAT(Prosody): somebody has a role now whose occupants the room shows to nobody (`presencebroadcast`); to all
+    /// others that looks as if he had gone.
+    fn hidden(&mut self, nick: &str, presence: &Element, info: &UserInfo, now: Instant) {
+        let mut occupant = Occupant::read(nick, presence, info);
+        if let Some(known) = self.occupants.get(nick).filter(|_| occupant.sessions.is_empty()) {
+            occupant.sessions.clone_from(&known.sessions);
+        }
+        self.present(occupant, info, now);
+    }
+
     fn gone(&mut self, nick: &str, info: &UserInfo, now: Instant) {
         if let Some(new) = info.items.iter().find_map(|item| item.nick.as_deref()).filter(|_| info.has(303)) {
             return self.renamed(nick, new);
@@ -75,6 +103,10 @@ impl Room {
             self.change(RoomEvent::OccupantLeft { occupant, departure, cause: cause.clone() });
         }
         self.told(info, &cause);
+        if info.has(301) {
+            // Whether he is banned, or his domain, only the list tells.
+            self.reconcile(now);
+        }
     }
 
     fn renamed(&mut self, nick: &str, new: &str) {
@@ -109,7 +141,13 @@ impl Room {
 
     fn absent_self(&mut self, info: &UserInfo, now: Instant) {
         if let Some(destroy) = &info.destroy {
-            self.state = State::Over;
+            // A presence of ours that is on its way makes the room anew: undo that.
+            if let (State::Entering(entry), Some(place)) = (&self.state, self.place())
+                && entry.is_entering()
+            {
+                self.send(crate::muc::leave(&place));
+            }
+            self.end();
             return self.tell(RoomEvent::Destroyed(destroy.clone()));
         }
         if let Some(new) = info.items.iter().find_map(|item| item.nick.as_deref()).filter(|_| info.has(303)) {
@@ -125,11 +163,12 @@ impl Room {
         if !was_in {
             return;
         }
+        self.placed = false;
         if !self.ready {
             return self.fail(Failure::Refused, None, now);
         }
         // Not our decision, and no reason to hang up calls (a shutdown, an error, a kick of the focus): come back.
-        self.state = State::Blind(now + AGAIN);
+        self.state = State::Blind(self.again(now));
         self.tell(RoomEvent::LinkLost);
     }
 
@@ -145,6 +184,7 @@ impl Room {
             return;
         }
         if let Some(info) = UserInfo::of(message) {
+            self.count_nameless(Some(&info));
             self.told(&info, &Cause::of(&info, now));
             if CONFIGURATION_CHANGED.iter().any(|code| info.has(*code)) {
                 self.reconcile(now);

@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 use cusax_event::moderation::ReconcileResult;
 
 use super::presence::SelfPing;
-use super::{AGAIN, PAUSE, Room, State};
-use crate::muc::{self, Affiliation, Cause, Departure, Failure, RoomConfig, RoomEvent, admin, owner};
+use super::{PAUSE, Room, State};
+use crate::muc::{self, Affiliation, Cause, Departure, Failure, RoomConfig, RoomEvent, UserInfo, admin, owner};
 use crate::{Element, Jid, ns, stanza};
 
-/// For all of it.
-const DEADLINE: Duration = Duration::from_secs(2);
-/// Nicks that are tried.
-const NICKS: u32 = 3;
+/// For entering again: nobody waits for it, and after a lost link all rooms are entered at once.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Nicks that are tried, the last of which nobody can have taken before.
+const NICKS: u32 = 6;
+/// Nicks among them that can be told.
+const PLAIN_NICKS: u32 = 3;
 /// The lists that are read.
 const LISTS: [Affiliation; 4] = [Affiliation::Owner, Affiliation::Admin, Affiliation::Member, Affiliation::Outcast];
 
@@ -52,7 +54,16 @@ enum Step {
     /// Our presence was sent, as the n-th nick.
     Entering { attempt: u32 },
     /// The lists were asked, by these ids.
-    Lists(BTreeMap<String, Affiliation>),
+    Lists(BTreeMap<String, List>),
+}
+
+/// What was asked for.
+#[derive(Clone, Copy)]
+enum List {
+    /// Whoever is something to the room.
+    Affiliated,
+    /// Occupants of a role that presence does not show.
+    Hidden,
 }
 
 impl Room {
@@ -64,7 +75,24 @@ impl Room {
         self.stale = false;
         self.repairs = 0;
         self.sweep = self.sweep.wrapping_add(1);
-        self.state = State::Entering(Entry { deadline: now + DEADLINE, step: Step::Asking(id) });
+        // Who may be in the room still must not take another nick there: the servers take that for a change of nick, and
+        // ejabberd does not name the others then.
+        if !self.placed {
+            self.nick.clone_from(&self.config.nick);
+        }
+        let patience = if self.ready { PATIENCE } else { self.config.patience };
+        self.state = State::Entering(Entry { deadline: now + patience, step: Step::Asking(id) });
+    }
+
+    /// The name to try where another is taken.
+    fn other_nick(&mut self, attempt: u32) -> String {
+        let nick = &self.config.nick;
+        if attempt <= PLAIN_NICKS {
+            format!("{nick}-{attempt}")
+        } else {
+            // Half of the number: the whole would tell the next ones.
+            format!("{nick}-{:08x}", self.seed.next() >> 32)
+        }
     }
 
     fn step(&mut self, step: Step) {
@@ -79,7 +107,7 @@ impl Room {
         if from.resource().is_some() {
             return self.ping_answer(iq, id, now);
         }
-        if let Some(moderation) = self.pending.remove(id) {
+        if let Some((moderation, _)) = self.pending.remove(id) {
             if let Some(condition) = stanza::error_condition(iq) {
                 self.tell(RoomEvent::ModerationRefused { moderation, condition: condition.to_owned() });
             }
@@ -93,9 +121,12 @@ impl Room {
                 self.owner_answer(iq, facts);
             }
             Step::Lists(asked) => {
-                if asked.remove(id).is_some() {
+                if let Some(list) = asked.remove(id) {
                     let done = asked.is_empty();
-                    self.list_answer(iq, done, now);
+                    self.list_answer(iq, list, now);
+                    if done && self.is_entering() {
+                        self.in_step(now);
+                    }
                 }
             }
             Step::Asking(_) | Step::Configuring(..) | Step::Entering { .. } => {}
@@ -142,7 +173,8 @@ impl Room {
         let condition = stanza::error_condition(presence).unwrap_or("undefined-condition");
         let failure = match condition {
             "conflict" if attempt < NICKS => {
-                self.nick = format!("{}-{}", self.config.nick, attempt + 1);
+                self.placed = false;
+                self.nick = self.other_nick(attempt + 1);
                 return self.knock(attempt + 1);
             }
             // A room that is still locked (XEP-0045 §10.1) or was destroyed.
@@ -158,7 +190,7 @@ impl Room {
     }
 
     /// The room took us in, and everybody who is there has been named.
-    pub(super) fn entered(&mut self, created: bool, now: Instant) {
+    pub(super) fn entered(&mut self, created: bool) {
         if created {
             // It vanished between asking and entering, and we made it anew: undo that.
             if let Some(place) = self.place() {
@@ -166,22 +198,29 @@ impl Room {
             }
             return self.absent();
         }
-        for occupant in self.occupants.take_unseen(self.sweep) {
-            self.change(RoomEvent::OccupantLeft { occupant, departure: Departure::Unseen, cause: Cause::unknown(now) });
-        }
+        self.placed = true;
         self.affiliations.begin();
         let mut asked = BTreeMap::new();
         for list in LISTS {
             let id = self.seed.id();
             self.send(admin::list(&id, &self.config.room, list));
-            asked.insert(id, list);
+            asked.insert(id, List::Affiliated);
+        }
+        for role in self.facts.hidden_roles.clone() {
+            let id = self.seed.id();
+            self.send(admin::list_role(&id, &self.config.room, role));
+            asked.insert(id, List::Hidden);
         }
         self.step(Step::Lists(asked));
     }
 
-    fn list_answer(&mut self, iq: &Element, done: bool, now: Instant) {
-        if let Some(condition) = stanza::error_condition(iq) {
-            return self.fail(Failure::NotOwner, Some(condition), now);
+    fn list_answer(&mut self, iq: &Element, list: List, now: Instant) {
+        match (stanza::error_condition(iq), list) {
+            (Some(condition), List::Affiliated) => return self.fail(Failure::NotOwner, Some(condition), now),
+            // Who is hidden from us too has gone, as far as we can see.
+            (Some(_), List::Hidden) => return,
+            (None, List::Hidden) => return self.found(iq, now),
+            (None, List::Affiliated) => {}
         }
         for (jid, affiliation) in admin::listed(iq) {
             if self.affiliations.len() >= self.config.limits.affiliations {
@@ -190,13 +229,28 @@ impl Room {
             }
             self.affiliations.list(jid, affiliation);
         }
-        if done {
-            self.in_step(now);
+    }
+
+    /// Takes in occupants whose presence the room shows to nobody.
+    fn found(&mut self, iq: &Element, now: Instant) {
+        for mut occupant in admin::listed_by_role(iq) {
+            let is_self = occupant.sessions.iter().any(|jid| jid.bare() == self.config.focus.bare());
+            if is_self || occupant.nick == self.nick || self.occupants.is_seen(&occupant.nick, self.sweep) {
+                continue;
+            }
+            if let Some(known) = self.occupants.get(&occupant.nick).filter(|known| known.bare() == occupant.bare()) {
+                occupant.sessions.clone_from(&known.sessions);
+                occupant.occupant_id.clone_from(&known.occupant_id);
+            }
+            self.present(occupant, &UserInfo::default(), now);
         }
     }
 
     /// All is read.
     fn in_step(&mut self, now: Instant) {
+        for occupant in self.occupants.take_unseen(self.sweep) {
+            self.change(RoomEvent::OccupantLeft { occupant, departure: Departure::Unseen, cause: Cause::unknown(now) });
+        }
         // Who is there has what his presence said, also where that comes from the server's configuration and is on
         // no list.
         let shown: Vec<_> =
@@ -219,14 +273,14 @@ impl Room {
     }
 
     fn absent(&mut self) {
-        self.state = State::Over;
+        self.end();
         self.tell(RoomEvent::Absent);
     }
 
     /// Entering failed: for good the first time, until later afterwards.
     pub(super) fn fail(&mut self, failure: Failure, condition: Option<&str>, now: Instant) {
         if self.ready {
-            self.state = State::Blind(now + AGAIN);
+            self.state = State::Blind(self.again(now));
             return self.tell(RoomEvent::Reconciled(ReconcileResult::Failed));
         }
         self.leave();
@@ -242,7 +296,7 @@ impl Room {
                 self.tell(RoomEvent::LinkLost);
             }
         } else {
-            self.state = State::Over;
+            self.end();
             self.tell(RoomEvent::Failed { failure: Failure::Link, condition: None });
         }
     }

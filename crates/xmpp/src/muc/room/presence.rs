@@ -57,7 +57,10 @@ impl Room {
             ) => {
                 *ping = SelfPing::new(now);
             }
-            Some(_) => self.enter(now),
+            Some(_) => {
+                self.placed = false;
+                self.enter(now);
+            }
         }
     }
 }

@@ -1,0 +1,80 @@
+//! A certification authority of the test's own.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    /// Writes what a configuration names.
+    pub(crate) fn write(&self, folder: &Path, names: &[&str]) {
+        let (certificate, key) = self.issue(names);
+        for (file, text) in [("cert.pem", &certificate), ("key.pem", &key), ("ca.pem", &self.pem)] {
+            fs::write(folder.join(file), text).unwrap();
+        }
+        fs::set_permissions(folder.join("key.pem"), Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// What a phone connects with; `name` is that of its certificate.
+    pub(crate) fn client(&self, name: Option<&str>) -> Arc<ClientConfig> {
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(self.roots());
+        Arc::new(match name {
+            Some(name) => {
+                let (chain, key) = self.certified(&[name]);
+                builder.with_client_auth_cert(chain, key).unwrap()
+            }
+            None => builder.with_no_client_auth(),
+        })
+    }
+
+    /// What a server accepts with, who wants to see a certificate himself.
+    pub(crate) fn server(&self, names: &[&str]) -> Arc<ServerConfig> {
+        let provider = Arc::new(ring::default_provider());
+        let clients = WebPkiClientVerifier::builder_with_provider(self.roots(), Arc::clone(&provider)).build().unwrap();
+        let (chain, key) = self.certified(names);
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        Arc::new(builder.with_client_cert_verifier(clients).with_single_cert(chain, key).unwrap())
+    }
+
+    fn issue(&self, names: &[&str]) -> (String, String) {
+        let names = names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    fn certified(&self, names: &[&str]) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        let (certificate, key) = self.issue(names);
+        let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
+        (chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap())
+    }
+
+    fn roots(&self) -> Arc<RootCertStore> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
+        Arc::new(roots)
+    }
+}

@@ -1,0 +1,76 @@
+//! The real binary.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use cusax_net::clock;
+use serde_json::Value;
+
+use crate::wire::SOON;
+
+/// A service that runs until it is dropped.
+pub(crate) struct Service {
+    child: Child,
+    http: SocketAddr,
+}
+
+impl Service {
+    /// Starts it, and waits until it listens.
+    pub(crate) fn start(folder: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cusax"));
+        command.args(["serve", "--config", "cusax.toml"]).current_dir(folder);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let started = lines.by_ref().map(|line| serde_json::from_str::<Value>(&line).unwrap());
+        let started = started.into_iter().find(|line| line["stage"] == "started").unwrap();
+        let (_, http) = started["detail"].as_str().unwrap().rsplit_once("http:").unwrap();
+        // Nobody else reads its log, and it must not wait for that.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, http: http.parse().unwrap() }
+    }
+
+    /// The value of a series of `/metrics`.
+    pub(crate) fn series(&self, name: &str) -> f64 {
+        let mut stream = TcpStream::connect(self.http).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        write!(stream, "GET /metrics HTTP/1.1\r\nHost: cusax\r\nConnection: close\r\n\r\n").unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("{name} is not in:\n{page}")).parse().unwrap()
+    }
+
+    /// Asks until a series has the value.
+    pub(crate) fn becomes(&self, name: &str, value: f64) {
+        let deadline = clock::now() + SOON;
+        loop {
+            let now = self.series(name);
+            if now == value {
+                return;
+            }
+            assert!(clock::now() < deadline, "{name} is {now}, not {value}");
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn add_account(folder: &Path, name: &str, password: &str) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cusax"));
+    command.args(["account", "add", name, "--password-stdin", "-c", "cusax.toml"]).current_dir(folder);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+/// An address that was free a moment ago.
+pub(crate) fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}

@@ -1,0 +1,82 @@
+//! Stream connections and what was proven on them; who may speak on a listener at all.
+
+use cusax_sip::{ConnectionId, Flow, Transport, Uri};
+
+use crate::Edge;
+use crate::config::{Peer, Zone};
+
+/// A stream connection that is open.
+#[derive(Debug, Default)]
+pub(crate) struct Connection {
+    /// The account that proved itself on it.
+    pub(crate) account: Option<i64>,
+    /// The SIP domains that the certificate at its other end speaks for (RFC 5922).
+    identities: Vec<String>,
+}
+
+impl Edge {
+    /// Takes word of a new stream connection, and of the SIP domains that the certificate at its other end speaks for.
+    pub fn handle_opened(&mut self, connection: ConnectionId, identities: Vec<String>) {
+        self.connections.insert(connection, Connection { account: None, identities });
+    }
+
+    /// Takes word that a stream connection is gone.
+    pub fn handle_closed(&mut self, connection: ConnectionId) {
+        self.connections.remove(&connection);
+    }
+
+    /// The SIP domains for one of which the other end of a new TLS connection must speak (RFC 5922 §7.2), the one to ask
+    /// for first; where there is none, it must not be made.
+    #[must_use]
+    pub fn domains_at(&self, flow: &Flow) -> Vec<String> {
+        let target =
+            |target: &&crate::config::CoreTarget| target.address == flow.remote && target.transport == flow.transport;
+        let Some(target) = self.config.core_places().find(target) else {
+            return self.peer_by_address(flow).map(|peer| peer.identities.clone()).unwrap_or_default();
+        };
+        let identities = &self.config.core_identities;
+        // What is written as an address has no domain but those that the operator names.
+        match Uri::parse(&target.name).filter(|uri| identities.is_empty() || uri.address().is_none()) {
+            Some(uri) => vec![bare(uri.host).to_owned()],
+            None => identities.clone(),
+        }
+    }
+
+    /// Core and peer listeners take only what comes from where it may come from.
+    pub(crate) fn admits(&self, flow: &Flow) -> bool {
+        let Some(listener) = self.config.listener(flow.listener) else { return true };
+        match listener.zone {
+            Zone::Access => true,
+            Zone::Core => {
+                // A stream's source port is a new one each time.
+                let stream = flow.transport != Transport::Udp;
+                let mut targets = self.config.core_places().map(|core| core.address);
+                targets.any(|at| at == flow.remote || (stream && at.ip() == flow.remote.ip()))
+                    || self.proves(flow, &self.config.core_identities)
+            }
+            Zone::Peer => self.peer_at(flow).is_some(),
+        }
+    }
+
+    /// The provider at the other end, by his certificate or else by his address.
+    pub(crate) fn peer_at(&self, flow: &Flow) -> Option<&Peer> {
+        let proven = self.config.peers.iter().find(|peer| self.proves(flow, &peer.identities));
+        proven.or_else(|| self.peer_by_address(flow))
+    }
+
+    fn peer_by_address(&self, flow: &Flow) -> Option<&Peer> {
+        self.config.peers.iter().find(|peer| peer.covers(flow.remote.ip()))
+    }
+
+    /// True where the certificate at the other end speaks for one of these domains.
+    fn proves(&self, flow: &Flow, domains: &[String]) -> bool {
+        let connection = flow.connection.and_then(|connection| self.connections.get(&connection));
+        let is_one = |identity: &String| domains.iter().any(|domain| domain.eq_ignore_ascii_case(identity));
+        connection.is_some_and(|connection| connection.identities.iter().any(is_one))
+    }
+}
+
+/// A host without the brackets of an IPv6 reference.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
