@@ -4,8 +4,8 @@
 
 packages_to_build=(build-essential)
 packages_to_run=(kamailio prosody lua-sec lua-dbi-sqlite3 sip-tester)
-# promtool, and what speaks TLS to Prosody.
-packages_to_test=(prometheus openssl)
+# promtool, what speaks TLS to Prosody, and phones.
+packages_to_test=(prometheus openssl baresip-core linphone-cli)
 
 # need_packages PACKAGE…: installs those that are missing, as root; otherwise says the one command and ends.
 need_packages() {

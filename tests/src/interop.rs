@@ -33,6 +33,10 @@ pub const KAMAILIO: Program = Program { name: "kamailio", source: Source::Debian
 pub const PROSODY: Program = Program { name: "prosody", source: Source::Debian("prosody") };
 /// SIP test tool.
 pub const SIPP: Program = Program { name: "sipp", source: Source::Debian("sip-tester") };
+/// SIP phone.
+pub const BARESIP: Program = Program { name: "baresip", source: Source::Debian("baresip-core") };
+/// SIP phone.
+pub const LINPHONE: Program = Program { name: "linphone-daemon", source: Source::Debian("linphone-cli") };
 /// TLS on the command line.
 pub const OPENSSL: Program = Program { name: "openssl", source: Source::Debian("openssl") };
 /// What all this is about.

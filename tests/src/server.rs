@@ -1,8 +1,10 @@
 //! Real servers as children, with the files of `deploy/`.
 
+mod baresip;
 mod cusax;
 mod edge;
 mod kamailio;
+mod linphone;
 mod prosody;
 pub mod scenario;
 mod sipp;
@@ -10,9 +12,11 @@ mod sipp;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use baresip::Baresip;
 pub use cusax::{Cusax, Settings};
 pub use edge::{Edge, Hop};
 pub use kamailio::Kamailio;
+pub use linphone::Linphone;
 pub use prosody::Prosody;
 pub use scenario::{Player, Scenario};
 pub use sipp::Gateway;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use super::edge::Hop;
 use super::{DOMAIN, START, source_root};
 use crate::interop::{KAMAILIO, Program, Source};
 use crate::ports::Port;
@@ -24,11 +25,25 @@ pub struct Kamailio {
 }
 
 impl Kamailio {
-    /// Starts one on `port` that believes `edge` and `gateway` only.
+    /// Starts one on `port` that believes `edge` and `gateway` only, over UDP.
     ///
     /// # Errors
     /// When it is not installed or does not start.
-    pub async fn start(scratch: &Scratch, mut port: Port, edge: SocketAddr, gateway: SocketAddr) -> Result<Self> {
+    pub async fn start(scratch: &Scratch, port: Port, edge: SocketAddr, gateway: SocketAddr) -> Result<Self> {
+        Self::start_over(scratch, port, edge, gateway, Hop::Udp).await
+    }
+
+    /// Starts one that speaks over `hop`.
+    ///
+    /// # Errors
+    /// When it is not installed or does not start.
+    pub async fn start_over(
+        scratch: &Scratch,
+        mut port: Port,
+        edge: SocketAddr,
+        gateway: SocketAddr,
+        hop: Hop,
+    ) -> Result<Self> {
         let program = KAMAILIO.find()?;
         let dir = scratch.directory("kamailio")?;
         let address = port.hand_over()?;
@@ -40,17 +55,24 @@ impl Kamailio {
             .arg(&dir)
             .arg("-w")
             .arg(&dir)
-            .args(["-A", &format!("LISTEN=udp:{address}")])
+            .args(["-A", &format!("LISTEN={}:{address}", hop.as_str())])
             .args(["-A", &format!("DOMAIN=\"{DOMAIN}\"")])
             .args(["-A", &format!("EDGE=\"{edge}\"")])
             .args(["-A", &format!("GATEWAY=\"{gateway}\"")]);
+        if hop == Hop::Tcp {
+            command.args(["-A", "EDGE_OVER_TCP"]);
+        }
         let control = dir.join("kamailio_ctl");
         let mut process = Process::start("kamailio", command, dir)?;
-        process.ready(Ready::Udp(address), START).await?;
+        let sign = match hop {
+            Hop::Udp => Ready::Udp(address),
+            Hop::Tcp => Ready::Tcp(address),
+        };
+        process.ready(sign, START).await?;
         Ok(Self { process, port, control })
     }
 
-    /// Where it takes SIP over UDP.
+    /// Where it takes SIP.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.port.address()

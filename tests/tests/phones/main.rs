@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it is wrong")]
 
+mod baresip;
+mod call;
+mod linphone;
 mod restart;
 mod scenarios;
 mod stage;
+mod stream;
 mod wire;

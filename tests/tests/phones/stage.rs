@@ -24,19 +24,29 @@ pub(crate) struct Stage {
 impl Stage {
     /// Brings up both, with the digest algorithms of the default configuration.
     pub(crate) async fn raise() -> Self {
-        Self::with("").await
+        Self::with(Hop::Udp, "").await
+    }
+
+    /// Brings up both for phones that give up where anything but MD5 is offered beside it, such as baresip 1.0.
+    pub(crate) async fn raise_for_md5() -> Self {
+        Self::with(Hop::Udp, "[sip.auth]\nalgorithms = [\"MD5\"]\n").await
     }
 
     /// Brings up both for SIPp, which fills in credentials for one URI only: the edge asks nobody for them.
     pub(crate) async fn raise_without_challenge() -> Self {
-        Self::with("[sip.auth]\nchallenge = false\n").await
+        Self::with(Hop::Udp, "[sip.auth]\nchallenge = false\n").await
     }
 
-    async fn with(more: &str) -> Self {
+    /// Brings up both, which speak over connections with each other.
+    pub(crate) async fn raise_over_tcp() -> Self {
+        Self::with(Hop::Tcp, "").await
+    }
+
+    async fn with(hop: Hop, more: &str) -> Self {
         let scratch = Scratch::new("phones").unwrap();
         let (port, gateway) = (Port::free().unwrap(), Port::free().unwrap());
-        let mut edge = Edge::install(&scratch, port.address(), Hop::Udp, &USERS, more).unwrap();
-        let kamailio = Kamailio::start(&scratch, port, edge.core(), gateway.address()).await.unwrap();
+        let mut edge = Edge::install(&scratch, port.address(), hop, &USERS, more).unwrap();
+        let kamailio = Kamailio::start_over(&scratch, port, edge.core(), gateway.address(), hop).await.unwrap();
         edge.serve().await.unwrap();
         Self { edge, kamailio, _gateway: gateway, scratch }
     }
