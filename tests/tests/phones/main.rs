@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it is wrong")]
 
+mod b2bua;
 mod baresip;
 mod call;
 mod linphone;

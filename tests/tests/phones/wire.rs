@@ -34,16 +34,28 @@ impl Text {
         self.header(name).next().unwrap_or_else(|| panic!("no {name} in {}", self.text))
     }
 
+    /// What follows the header.
+    pub(crate) fn body(&self) -> &str {
+        self.text.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+    }
+
     /// A response to it, with these lines besides; each ends with CRLF. A To without a tag gets one.
     pub(crate) fn answer(&self, status: &str, lines: &str) -> String {
+        self.answer_as(status, "wire", lines, "")
+    }
+
+    /// A response to it with a tag of this name, and a session description where there is one.
+    pub(crate) fn answer_as(&self, status: &str, tag: &str, lines: &str, body: &str) -> String {
         let mut response = format!("SIP/2.0 {status}\r\n");
         for name in ["Via", "Record-Route", "From", "To", "Call-ID", "CSeq"] {
             for value in self.header(name) {
-                let tag = if name == "To" && !value.contains(";tag=") { ";tag=wire" } else { "" };
+                let new = name == "To" && !value.contains(";tag=") && !status.starts_with("100");
+                let tag = if new { format!(";tag={tag}") } else { String::new() };
                 response.push_str(&format!("{name}: {value}{tag}\r\n"));
             }
         }
-        response + lines + "Content-Length: 0\r\n\r\n"
+        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        format!("{response}{lines}{kind}Content-Length: {}\r\n\r\n{body}", body.len())
     }
 
     /// `200 OK` to it.
