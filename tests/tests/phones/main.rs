@@ -6,6 +6,7 @@ mod b2bua;
 mod baresip;
 mod call;
 mod linphone;
+mod passage;
 mod restart;
 mod scenarios;
 mod stage;

@@ -79,6 +79,14 @@ impl Wire {
         self.request("INVITE", target, 1, &format!("<{target}>"), call, &contact)
     }
 
+    /// A REGISTER of its own address.
+    pub(crate) fn register(&self) -> String {
+        let Self { user, address, .. } = self;
+        let (registrar, record) = (format!("sip:{DOMAIN}"), format!("<sip:{user}@{DOMAIN}>"));
+        let contact = format!("Contact: <sip:{user}@{address}>\r\nExpires: 600\r\n");
+        self.request("REGISTER", &registrar, 1, &record, "register", &contact)
+    }
+
     /// A request within the dialog that this response to our INVITE made.
     pub(crate) fn within(&self, answer: &Text, method: &str, cseq: u32) -> String {
         let target = answer.one("Contact").split(['<', '>']).nth(1).unwrap();
@@ -104,18 +112,27 @@ impl Wire {
         }
     }
 
+    /// The next message that begins so, however its headers are written.
+    pub(crate) async fn any(&mut self, start: &str) -> String {
+        self.next(|text| text.text.starts_with(start)).await.text
+    }
+
     /// The next message that begins so and whose CSeq is of this method; others are passed over.
     pub(crate) async fn receive(&mut self, start: &str, method: &str) -> Text {
+        self.next(|text| text.text.starts_with(start) && text.one("CSeq").ends_with(method)).await
+    }
+
+    async fn next(&mut self, wanted: impl Fn(&Text) -> bool) -> Text {
         let next = async {
             let mut buffer = [0; 65_535];
             loop {
                 let length = self.socket.recv(&mut buffer).await.unwrap();
                 let text = Text { text: String::from_utf8_lossy(&buffer[..length]).into_owned() };
-                if text.text.starts_with(start) && text.one("CSeq").ends_with(method) {
+                if wanted(&text) {
                     return text;
                 }
             }
         };
-        timeout(PATIENCE, next).await.unwrap_or_else(|_| panic!("{start:?} for {method} did not come"))
+        timeout(PATIENCE, next).await.expect("the message that the script waits for")
     }
 }
