@@ -31,13 +31,6 @@ struct Leg {
     peer: String,
 }
 
-/// A request of one leg that was sent on in the other.
-struct Pending {
-    request: Text,
-    /// The Call-ID of the leg that it came from.
-    from: String,
-}
-
 /// The core: a socket, bindings, legs by Call-ID.
 struct Core {
     socket: UdpSocket,
@@ -45,8 +38,8 @@ struct Core {
     edge: SocketAddr,
     bindings: HashMap<String, (String, Vec<String>)>,
     legs: HashMap<String, Leg>,
-    /// By Call-ID, method and number.
-    pending: HashMap<(String, String), Pending>,
+    /// Requests of one leg that were sent on in the other, by Call-ID and CSeq there.
+    pending: HashMap<(String, String), Text>,
     branches: u32,
 }
 
@@ -70,15 +63,14 @@ impl Core {
             "OPTIONS" => self.send(&request.ok()).await,
             "REGISTER" => self.register(&request).await,
             "ACK" => self.acknowledge(&request).await,
-            _ if self.pending.values().any(|pending| pending.request.text == request.text) => {}
+            _ if self.pending.values().any(|pending| pending.text == request.text) => {}
             "INVITE" if !request.one("To").contains(";tag=") => self.invite(request).await,
             _ => {
-                let from = request.one("Call-ID").to_owned();
-                let Some(leg) = self.legs.get(&from) else {
+                let Some(leg) = self.legs.get(request.one("Call-ID")) else {
                     return self.send(&request.answer("481 Call/Transaction Does Not Exist", "")).await;
                 };
                 let peer = leg.peer.clone();
-                self.pass(&method, &peer, request, from, "").await;
+                self.pass(&method, &peer, request, "").await;
             }
         }
     }
@@ -122,11 +114,11 @@ impl Core {
             request.header("X-Assert").chain(request.header("P-Asserted-Identity")).next().unwrap_or_default();
         let mut lines = format!("P-Asserted-Identity: {asserted}\r\n");
         lines.extend(request.header("Privacy").map(|value| format!("Privacy: {value}\r\n")));
-        self.pass("INVITE", &second, request, call, &lines).await;
+        self.pass("INVITE", &second, request, &lines).await;
     }
 
     /// Sends a request of one leg as the core's own in the other.
-    async fn pass(&mut self, method: &str, to: &str, request: Text, from: String, lines: &str) {
+    async fn pass(&mut self, method: &str, to: &str, request: Text, lines: &str) {
         let Some(leg) = self.legs.get_mut(to) else { return };
         leg.cseq += 1;
         let cseq = format!("{} {method}", leg.cseq);
@@ -134,7 +126,7 @@ impl Core {
         if method == "INVITE" {
             self.send(&request.answer("100 Trying", "")).await;
         }
-        self.pending.insert((to.to_owned(), cseq), Pending { request, from });
+        self.pending.insert((to.to_owned(), cseq), request);
         self.send(&text).await;
     }
 
@@ -142,9 +134,7 @@ impl Core {
         let (call, cseq) = (response.one("Call-ID").to_owned(), response.one("CSeq").to_owned());
         let line = response.text.split("\r\n").next().unwrap()["SIP/2.0 ".len()..].to_owned();
         let Some(leg) = self.legs.get_mut(&call) else { return };
-        if leg.remote.contains(";tag=") || !response.one("To").contains(";tag=") {
-            // What is known stays.
-        } else {
+        if !leg.remote.contains(";tag=") {
             leg.remote = response.one("To").to_owned();
         }
         if line.starts_with('2') && cseq.ends_with("INVITE") {
@@ -152,7 +142,7 @@ impl Core {
             leg.routes = response.header("Record-Route").map(str::to_owned).collect();
             leg.routes.reverse();
         }
-        let Some(Pending { request, .. }) = self.pending.get(&(call.clone(), cseq.clone())) else { return };
+        let Some(request) = self.pending.get(&(call.clone(), cseq.clone())) else { return };
         if line.starts_with("100") {
             return;
         }

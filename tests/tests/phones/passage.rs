@@ -64,8 +64,7 @@ async fn compact_and_folded_headers_pass_as_they_are_written() {
         return;
     }
     let stage = Stage::raise_without_challenge().await;
-    let (mut alice, mut bob) =
-        (Wire::new("alice", stage.edge.access()).await, Wire::new("bob", stage.edge.access()).await);
+    let (alice, mut bob) = (Wire::new("alice", stage.edge.access()).await, Wire::new("bob", stage.edge.access()).await);
     let register = bob.register();
     bob.send(&register, 1).await;
     bob.receive("SIP/2.0 200", "REGISTER").await;
