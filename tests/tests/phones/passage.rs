@@ -1,10 +1,13 @@
-//! What must pass the edge and Kamailio as it is: large messages, every refusal, compact and folded headers.
+//! What must pass the edge as it is: large messages, every refusal, compact and folded headers; and a CANCEL that must not yet.
 
 use cusax_load::phone::PhoneError;
 use cusax_sip::Name;
 use cusax_tests::interop::{CUSAX, KAMAILIO, available};
+use cusax_tests::ports::Port;
+use cusax_tests::scratch::Scratch;
+use cusax_tests::server::{Edge, Hop};
 
-use crate::stage::{Stage, soon};
+use crate::stage::{Stage, USERS, soon};
 use crate::wire::Wire;
 
 const ALICE: f64 = 700.0;
@@ -89,4 +92,34 @@ async fn compact_and_folded_headers_pass_as_they_are_written() {
     ] {
         assert!(text.contains(line), "{line:?} in {text}");
     }
+}
+
+#[tokio::test]
+async fn a_cancel_waits_for_the_cores_first_response() {
+    if !available("hasty", &[CUSAX]) {
+        return;
+    }
+    let scratch = Scratch::new("hasty").unwrap();
+    let mut port = Port::free().unwrap();
+    let more = "[sip.auth]\nchallenge = false\n";
+    let mut edge = Edge::install(&scratch, port.address(), Hop::Udp, &USERS, more).unwrap();
+    let mut core = Wire::on("core", port.release(), edge.core()).await;
+    edge.serve().await.unwrap();
+    let mut alice = Wire::new("alice", edge.access()).await;
+    let invite = alice.invite("sip:bob@example.com", "hasty");
+    let cancel = alice.cancel(&invite);
+    alice.send(&invite, 1).await;
+    alice.send(&cancel, 1).await;
+    alice.receive("SIP/2.0 200", "CANCEL").await;
+    let received = core.receive("INVITE ", "INVITE").await;
+    // RFC 3261 §9.1: not before a provisional response.
+    assert!(!core.has("CANCEL "));
+    core.send(&received.answer("100 Trying", ""), 1).await;
+    let cancelled = core.receive("CANCEL ", "CANCEL").await;
+    assert_eq!(cancelled.one("Via"), received.one("Via"), "the branch of the INVITE");
+    core.send(&cancelled.ok(), 1).await;
+    core.send(&received.answer("487 Request Terminated", ""), 1).await;
+    core.receive("ACK ", "ACK").await;
+    let refused = alice.receive("SIP/2.0 487", "INVITE").await;
+    alice.send(&alice.ack(&invite, &refused), 1).await;
 }

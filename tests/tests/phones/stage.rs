@@ -60,7 +60,7 @@ impl Stage {
     pub(crate) async fn sipp<'a>(&self, user: &'a str, port: &'a mut Port) -> Player<'a> {
         port.release();
         let (password, proxy) = (password(user), self.edge.access());
-        let player = Player { user, password, proxy, port, target: user, transport: "u1", keys: &[] };
+        let player = Player { user, password, proxy, port, target: user };
         Scenario::start(&self.scratch, "register", player).unwrap().played().await.unwrap();
         player
     }

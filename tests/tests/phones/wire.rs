@@ -67,7 +67,12 @@ impl Text {
 impl Wire {
     /// One on a port that the system gives.
     pub(crate) async fn new(user: &str, remote: SocketAddr) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        Self::on(user, ([127, 0, 0, 1], 0).into(), remote).await
+    }
+
+    /// One at this address.
+    pub(crate) async fn on(user: &str, address: SocketAddr, remote: SocketAddr) -> Self {
+        let socket = UdpSocket::bind(address).await.unwrap();
         let address = socket.local_addr().unwrap();
         Self { user: user.to_owned(), socket, address, remote }
     }
@@ -96,6 +101,20 @@ impl Wire {
         self.request(method, target, cseq, answer.one("To"), answer.one("Call-ID"), &routes)
     }
 
+    /// The CANCEL of this INVITE.
+    pub(crate) fn cancel(&self, invite: &str) -> String {
+        let lines = invite.split_inclusive("\r\n").filter(|line| !line.starts_with("Contact:"));
+        let text: String = lines.collect();
+        text.replacen("INVITE ", "CANCEL ", 1).replace(" INVITE\r\n", " CANCEL\r\n")
+    }
+
+    /// The ACK to this refusal of this INVITE.
+    pub(crate) fn ack(&self, invite: &str, refusal: &Text) -> String {
+        let text = invite.replacen("INVITE ", "ACK ", 1).replace(" INVITE\r\n", " ACK\r\n");
+        let to = text.split("\r\n").find(|line| line.starts_with("To: ")).unwrap().to_owned();
+        text.replace(&to, &format!("To: {}", refusal.one("To")))
+    }
+
     fn request(&self, method: &str, uri: &str, cseq: u32, to: &str, call: &str, lines: &str) -> String {
         let Self { user, address, .. } = self;
         format!(
@@ -120,6 +139,17 @@ impl Wire {
     /// The next message that begins so and whose CSeq is of this method; others are passed over.
     pub(crate) async fn receive(&mut self, start: &str, method: &str) -> Text {
         self.next(|text| text.text.starts_with(start) && text.one("CSeq").ends_with(method)).await
+    }
+
+    /// Whether a message that begins so is there already; those before it are passed over.
+    pub(crate) fn has(&self, start: &str) -> bool {
+        let mut buffer = [0; 65_535];
+        while let Ok(length) = self.socket.try_recv(&mut buffer) {
+            if buffer[..length].starts_with(start.as_bytes()) {
+                return true;
+            }
+        }
+        false
     }
 
     async fn next(&mut self, wanted: impl Fn(&Text) -> bool) -> Text {
