@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -98,20 +97,6 @@ impl Edge {
     #[must_use]
     pub fn core(&self) -> SocketAddr {
         self.cusax.settings().core.address()
-    }
-
-    /// Its directory, with configuration and log.
-    #[must_use]
-    pub fn dir(&self) -> &Path {
-        self.cusax.dir()
-    }
-
-    /// `/metrics` as it is now.
-    ///
-    /// # Errors
-    /// When nobody answers.
-    pub async fn metrics(&self) -> Result<String> {
-        Ok(crate::http::get(self.cusax.settings().http.address(), "/metrics").await?.body)
     }
 }
 

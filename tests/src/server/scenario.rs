@@ -34,10 +34,6 @@ pub struct Player<'a> {
     pub port: &'a Port,
     /// Whom it calls.
     pub target: &'a str,
-    /// SIPp's name of its transport: `u1`, `t1`.
-    pub transport: &'a str,
-    /// The scenario's own keywords with their values.
-    pub keys: &'a [(&'a str, &'a str)],
 }
 
 /// A SIPp at play.
@@ -55,7 +51,7 @@ impl Scenario {
     /// # Errors
     /// When SIPp is not installed or does not start.
     pub fn start(scratch: &Scratch, name: &str, player: Player<'_>) -> Result<Self> {
-        let Player { user, password, proxy, port, target, transport, keys } = player;
+        let Player { user, password, proxy, port, target } = player;
         let dir = scratch.directory(&format!("{user}-{name}"))?;
         let messages = dir.join("messages");
         let patience = PATIENCE.as_millis().to_string();
@@ -64,9 +60,8 @@ impl Scenario {
             .arg(proxy.to_string())
             .arg("-sf")
             .arg(source_root().join("tests/scenarios").canonicalize()?.join(format!("{name}.xml")))
-            .args(["-i", "127.0.0.1", "-mi", "127.0.0.1", "-p", &port.number().to_string(), "-t", transport])
+            .args(["-i", "127.0.0.1", "-mi", "127.0.0.1", "-p", &port.number().to_string()])
             .args(["-s", target, "-au", user, "-ap", password, "-key", "user", user, "-key", "domain", DOMAIN])
-            .args(keys.iter().flat_map(|(key, value)| ["-key", key, value]))
             .args(["-m", "1", "-nostdin", "-recv_timeout", &patience, "-timeout", &patience, "-timeout_error"])
             .args(["-trace_err", "-error_file", "errors", "-trace_msg", "-message_file"])
             .arg(&messages);

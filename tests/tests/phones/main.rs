@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it is wrong")]
 
+mod b2bua;
 mod baresip;
 mod call;
 mod linphone;
+mod passage;
 mod restart;
 mod scenarios;
 mod stage;

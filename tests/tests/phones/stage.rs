@@ -53,19 +53,24 @@ impl Stage {
 
     /// A phone of ours that has registered.
     pub(crate) async fn phone(&self, user: &str, hertz: f64) -> Phone {
-        let phone = Phone::start(PhoneConfig::new(user, DOMAIN, password(user), self.edge.access(), hertz)).unwrap();
-        assert_eq!(phone.register(3600, soon()).await.unwrap().status, 200);
-        phone
+        phone(&self.edge, user, hertz).await
     }
 
     /// A phone of SIPp's: its port, still bound.
     pub(crate) async fn sipp<'a>(&self, user: &'a str, port: &'a mut Port) -> Player<'a> {
         port.release();
         let (password, proxy) = (password(user), self.edge.access());
-        let player = Player { user, password, proxy, port, target: user, transport: "u1", keys: &[] };
+        let player = Player { user, password, proxy, port, target: user };
         Scenario::start(&self.scratch, "register", player).unwrap().played().await.unwrap();
         player
     }
+}
+
+/// A phone of ours that has registered through an edge.
+pub(crate) async fn phone(edge: &Edge, user: &str, hertz: f64) -> Phone {
+    let phone = Phone::start(PhoneConfig::new(user, DOMAIN, password(user), edge.access(), hertz)).unwrap();
+    assert_eq!(phone.register(3600, soon()).await.unwrap().status, 200);
+    phone
 }
 
 pub(crate) fn password(user: &str) -> &'static str {

@@ -34,16 +34,28 @@ impl Text {
         self.header(name).next().unwrap_or_else(|| panic!("no {name} in {}", self.text))
     }
 
+    /// What follows the header.
+    pub(crate) fn body(&self) -> &str {
+        self.text.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+    }
+
     /// A response to it, with these lines besides; each ends with CRLF. A To without a tag gets one.
     pub(crate) fn answer(&self, status: &str, lines: &str) -> String {
+        self.answer_as(status, "wire", lines, "")
+    }
+
+    /// A response to it with a tag of this name, and a session description where there is one.
+    pub(crate) fn answer_as(&self, status: &str, tag: &str, lines: &str, body: &str) -> String {
         let mut response = format!("SIP/2.0 {status}\r\n");
         for name in ["Via", "Record-Route", "From", "To", "Call-ID", "CSeq"] {
             for value in self.header(name) {
-                let tag = if name == "To" && !value.contains(";tag=") { ";tag=wire" } else { "" };
+                let new = name == "To" && !value.contains(";tag=") && !status.starts_with("100");
+                let tag = if new { format!(";tag={tag}") } else { String::new() };
                 response.push_str(&format!("{name}: {value}{tag}\r\n"));
             }
         }
-        response + lines + "Content-Length: 0\r\n\r\n"
+        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        format!("{response}{lines}{kind}Content-Length: {}\r\n\r\n{body}", body.len())
     }
 
     /// `200 OK` to it.
@@ -55,7 +67,12 @@ impl Text {
 impl Wire {
     /// One on a port that the system gives.
     pub(crate) async fn new(user: &str, remote: SocketAddr) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        Self::on(user, ([127, 0, 0, 1], 0).into(), remote).await
+    }
+
+    /// One at this address.
+    pub(crate) async fn on(user: &str, address: SocketAddr, remote: SocketAddr) -> Self {
+        let socket = UdpSocket::bind(address).await.unwrap();
         let address = socket.local_addr().unwrap();
         Self { user: user.to_owned(), socket, address, remote }
     }
@@ -67,6 +84,14 @@ impl Wire {
         self.request("INVITE", target, 1, &format!("<{target}>"), call, &contact)
     }
 
+    /// A REGISTER of its own address.
+    pub(crate) fn register(&self) -> String {
+        let Self { user, address, .. } = self;
+        let (registrar, record) = (format!("sip:{DOMAIN}"), format!("<sip:{user}@{DOMAIN}>"));
+        let contact = format!("Contact: <sip:{user}@{address}>\r\nExpires: 600\r\n");
+        self.request("REGISTER", &registrar, 1, &record, "register", &contact)
+    }
+
     /// A request within the dialog that this response to our INVITE made.
     pub(crate) fn within(&self, answer: &Text, method: &str, cseq: u32) -> String {
         let target = answer.one("Contact").split(['<', '>']).nth(1).unwrap();
@@ -76,12 +101,18 @@ impl Wire {
         self.request(method, target, cseq, answer.one("To"), answer.one("Call-ID"), &routes)
     }
 
-    /// What ends a transaction of the INVITE before an answer, or after its refusal: a request that is alike but for its method
-    /// (RFC 3261 §9.1, §17.1.1.3).
-    pub(crate) fn like(invite: &str, method: &str) -> String {
-        let lines = invite.split_inclusive("\r\n").filter(|line| !line.starts_with("Contact: "));
+    /// The CANCEL of this INVITE.
+    pub(crate) fn cancel(&self, invite: &str) -> String {
+        let lines = invite.split_inclusive("\r\n").filter(|line| !line.starts_with("Contact:"));
         let text: String = lines.collect();
-        text.replacen("INVITE ", &format!("{method} "), 1).replacen("CSeq: 1 INVITE", &format!("CSeq: 1 {method}"), 1)
+        text.replacen("INVITE ", "CANCEL ", 1).replace(" INVITE\r\n", " CANCEL\r\n")
+    }
+
+    /// The ACK to this refusal of this INVITE.
+    pub(crate) fn ack(&self, invite: &str, refusal: &Text) -> String {
+        let text = invite.replacen("INVITE ", "ACK ", 1).replace(" INVITE\r\n", " ACK\r\n");
+        let to = text.split("\r\n").find(|line| line.starts_with("To: ")).unwrap().to_owned();
+        text.replace(&to, &format!("To: {}", refusal.one("To")))
     }
 
     fn request(&self, method: &str, uri: &str, cseq: u32, to: &str, call: &str, lines: &str) -> String {
@@ -100,18 +131,38 @@ impl Wire {
         }
     }
 
+    /// The next message that begins so, however its headers are written.
+    pub(crate) async fn any(&mut self, start: &str) -> String {
+        self.next(|text| text.text.starts_with(start)).await.text
+    }
+
     /// The next message that begins so and whose CSeq is of this method; others are passed over.
     pub(crate) async fn receive(&mut self, start: &str, method: &str) -> Text {
+        self.next(|text| text.text.starts_with(start) && text.one("CSeq").ends_with(method)).await
+    }
+
+    /// Whether a message that begins so is there already; those before it are passed over.
+    pub(crate) fn has(&self, start: &str) -> bool {
+        let mut buffer = [0; 65_535];
+        while let Ok(length) = self.socket.try_recv(&mut buffer) {
+            if buffer[..length].starts_with(start.as_bytes()) {
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn next(&mut self, wanted: impl Fn(&Text) -> bool) -> Text {
         let next = async {
             let mut buffer = [0; 65_535];
             loop {
                 let length = self.socket.recv(&mut buffer).await.unwrap();
                 let text = Text { text: String::from_utf8_lossy(&buffer[..length]).into_owned() };
-                if text.text.starts_with(start) && text.one("CSeq").ends_with(method) {
+                if wanted(&text) {
                     return text;
                 }
             }
         };
-        timeout(PATIENCE, next).await.unwrap_or_else(|_| panic!("{start:?} for {method} did not come"))
+        timeout(PATIENCE, next).await.expect("the message that the script waits for")
     }
 }
