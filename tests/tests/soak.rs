@@ -31,6 +31,8 @@ const LINGER: Duration = Duration::from_secs(75);
 const SLACK_KIB: u64 = 16 * 1024;
 const SLACK_FILES: usize = 8;
 const BUDGET: u64 = 900;
+/// For a last round with a crash, and the end.
+const RESERVE: u64 = 240;
 const ROOM: &str = "soak";
 const CONNECTED: &str = "cusax_xmpp_connected{component=\"cusax.example.com\"}";
 const PARTICIPANTS: [&str; 4] = ["speaking", "silent", "muted", "held"];
@@ -42,7 +44,8 @@ fn is_long() -> bool {
 /// How long further rounds begin.
 fn length() -> Duration {
     let budget = std::env::var("CUSAX_LONG_BUDGET").ok().and_then(|budget| budget.parse().ok()).unwrap_or(BUDGET);
-    if is_long() { Duration::from_secs(budget * 2 / 3) } else { Duration::ZERO }
+    let length = (budget * 2 / 3).min(budget.saturating_sub(RESERVE));
+    if is_long() { Duration::from_secs(length) } else { Duration::ZERO }
 }
 
 /// What cusax holds.
