@@ -100,11 +100,11 @@ impl Database {
     }
 
     /// Names the file in an error, and tells a file that stopped being writable from other failures.
-    pub(crate) fn failed(&self, source: sqlx::Error) -> DirectoryError {
+    pub(crate) fn failed(&self, cause: sqlx::Error) -> DirectoryError {
         let path = self.path.clone();
-        match cannot_write(&source) {
+        match cannot_write(&cause) {
             Some(reason) => DirectoryError::ReadOnly { path, reason },
-            None => DirectoryError::Database { path, source },
+            None => DirectoryError::Database { path, cause },
         }
     }
 
@@ -136,7 +136,7 @@ impl Database {
 
 /// Makes an empty file where there is none. The mode is set besides, for the process' umask may ask for less than other servers need.
 fn create(path: &Path, permissions: u32) -> Result<(), DirectoryError> {
-    let failed = |source| DirectoryError::File { path: path.to_owned(), source };
+    let failed = |cause| DirectoryError::File { path: path.to_owned(), cause };
     match fs::OpenOptions::new().write(true).create_new(true).mode(permissions).open(path) {
         Ok(file) => file.set_permissions(fs::Permissions::from_mode(permissions)).map_err(failed),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),

@@ -204,8 +204,8 @@ impl Directory {
         connection.begin_with("BEGIN IMMEDIATE").await.map_err(|e| self.failed(e))
     }
 
-    fn failed(&self, source: sqlx::Error) -> DirectoryError {
-        self.database.failed(source)
+    fn failed(&self, cause: sqlx::Error) -> DirectoryError {
+        self.database.failed(cause)
     }
 }
 
@@ -256,7 +256,7 @@ fn without_password(url: &str) -> String {
 
 fn file_id(database: &Database) -> Result<FileId, DirectoryError> {
     let metadata =
-        fs::metadata(&database.path).map_err(|source| DirectoryError::File { path: database.path.clone(), source })?;
+        fs::metadata(&database.path).map_err(|cause| DirectoryError::File { path: database.path.clone(), cause })?;
     Ok((metadata.dev(), metadata.ino()))
 }
 

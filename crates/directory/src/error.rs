@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-/// Says why a store could not be opened, read or changed.
+/// Says why a store could not be opened, read or changed. All of it is in the words: there is no `source`, which would be said again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DirectoryError {
@@ -16,12 +16,12 @@ pub enum DirectoryError {
         reason: &'static str,
     },
     /// The file could not be made or reached.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {cause}", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// There is no such file, and the store was opened for reading.
     #[error("{}: there is no such file; it is made by the first `cusax serve` or `cusax account add`", path.display())]
@@ -96,11 +96,11 @@ pub enum DirectoryError {
     #[error("no random bytes: {0}")]
     Random(String),
     /// SQLite refused, or a row is not what we store.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {cause}", path.display())]
     Database {
         /// The file.
         path: PathBuf,
         /// What it said.
-        source: sqlx::Error,
+        cause: sqlx::Error,
     },
 }

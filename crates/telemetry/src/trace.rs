@@ -37,19 +37,25 @@ impl Store {
     }
 }
 
-/// Why the trace store could not be used.
+/// Why the trace store could not be used. All of it is in the words: there is no `source`, which would be said again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The file is not there or may not be opened.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {cause}", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The database refused.
     #[error("trace store: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(sqlx::Error),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(cause: sqlx::Error) -> Self {
+        Self::Database(cause)
+    }
 }

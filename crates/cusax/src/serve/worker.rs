@@ -42,7 +42,7 @@ use meetings::Meetings;
 
 /// Largest datagram.
 const DATAGRAM: usize = 65_535;
-/// How long a socket that failed is left alone.
+/// How long a socket that failed is left alone; between two looks at what has still to end.
 const PAUSE: Duration = Duration::from_millis(10);
 /// For the phones in conferences to answer the BYE of a service that stops.
 const FAREWELL: Duration = Duration::from_secs(2);

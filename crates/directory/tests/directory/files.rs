@@ -170,4 +170,5 @@ async fn what_is_no_database_is_refused() {
     fs::write(&path, "Dear diary, today I learnt that this is not a database. ".repeat(40)).unwrap();
     let Err(error) = Directory::open(&url(&path), Mode::ReadWrite).await else { panic!("opened") };
     assert!(error.to_string().contains("not a database"), "{error}");
+    assert!(std::error::Error::source(&error).is_none(), "a source would be said a second time");
 }

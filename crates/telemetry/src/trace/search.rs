@@ -24,8 +24,8 @@ pub async fn find(path: &Path, id: &str) -> Result<Vec<Record>, Error> {
 /// # Errors
 /// As [`find`].
 pub async fn find_after(path: &Path, id: &str, row: i64) -> Result<Vec<Record>, Error> {
-    if let Err(source) = std::fs::File::open(path) {
-        return Err(Error::File { path: path.to_owned(), source });
+    if let Err(cause) = std::fs::File::open(path) {
+        return Err(Error::File { path: path.to_owned(), cause });
     }
     let options = SqliteConnectOptions::new().filename(path).read_only(true).disable_statement_logging();
     let mut connection = options.connect().await?;

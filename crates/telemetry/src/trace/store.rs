@@ -21,7 +21,7 @@ pub(super) struct Database {
 impl Database {
     /// Opens the file, or creates it with mode 0600.
     pub(super) async fn open(store: &Store) -> Result<Self, Error> {
-        let private = |source| Error::File { path: store.path.clone(), source };
+        let private = |cause| Error::File { path: store.path.clone(), cause };
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&store.path);
         file.and_then(|file| file.set_permissions(Permissions::from_mode(0o600))).map_err(private)?;
         let max_pages = i64::try_from(store.max_bytes / PAGE_BYTES).unwrap_or(i64::MAX).max(LEAST_PAGES);

@@ -242,7 +242,8 @@ async fn a_store_that_cannot_be_opened_costs_records_and_one_line_until_it_can()
             tokio::task::yield_now().await;
         }
     }
-    assert!(matches!(find(&path, "bob@example.com").await, Err(Error::File { .. })));
+    let error = find(&path, "bob@example.com").await.unwrap_err();
+    assert!(matches!(error, Error::File { .. }) && std::error::Error::source(&error).is_none(), "{error}");
     std::fs::create_dir(&missing).unwrap();
     telemetry.emit(&Event::Moderation(mute()));
     guard.flush().await;

@@ -71,7 +71,7 @@ async fn add(
     // A trial makes no file where there is none: then every account is the first.
     let missing = config.directory.url.file().is_some_and(|file| !file.exists());
     let scratch = missing.then(tempfile::tempdir).transpose();
-    let scratch = scratch.map_err(|source| DirectoryError::File { path: std::env::temp_dir(), source })?;
+    let scratch = scratch.map_err(|cause| DirectoryError::File { path: std::env::temp_dir(), cause })?;
     let url = match &scratch {
         Some(folder) => format!("sqlite:{}", folder.path().join("cusax.db").display()),
         None => config.directory.url.to_string(),
