@@ -23,7 +23,7 @@ pub use output::Output;
 use crate::flow::via_name;
 use crate::method::Method;
 use crate::name::Name;
-use crate::transaction::{self, Layer, ServerId, T64, Timers};
+use crate::transaction::{self, Layer, ServerId, T64, TRYING, Timers};
 use crate::{Compose, Edit, Flow, Message};
 use best::Candidate;
 use context::{Branch, BranchState, Context};
@@ -42,6 +42,8 @@ enum Alarm {
     Branch(ContextId, usize),
     /// A context whose 2xx may still be repeated is forgotten.
     Forget(ContextId),
+    /// A request other than INVITE that nobody has answered yet is owed a 100 (RFC 4320 §4.1).
+    Trying(ContextId),
 }
 
 /// All requests that one worker proxies.
@@ -116,6 +118,7 @@ impl Proxy {
             match alarm {
                 Alarm::Forget(id) => self.close(id),
                 Alarm::Branch(id, branch) => self.branch_alarm(id, branch, now),
+                Alarm::Trying(id) => self.send_trying(id, now),
             }
             self.drain(now);
         }
@@ -191,12 +194,16 @@ impl Proxy {
 
     /// Tells the sender of an INVITE that somebody works on it, before it is known where it goes.
     pub fn trying(&mut self, id: ContextId, now: Instant) {
-        let Some(context) = self.context(id).filter(|context| context.invite && context.answered.is_none()) else {
-            return;
-        };
+        if self.context(id).is_some_and(|context| context.invite) {
+            self.send_trying(id, now);
+            self.drain(now);
+        }
+    }
+
+    fn send_trying(&mut self, id: ContextId, now: Instant) {
+        let Some(context) = self.context(id).filter(|context| context.answered.is_none()) else { return };
         let trying = Compose::response(&context.request, 100, None, None).empty();
         self.layer.respond(context.server, 100, trying, now);
-        self.drain(now);
     }
 
     /// Sends the request along one branch (§16.6).
@@ -213,7 +220,7 @@ impl Proxy {
             return;
         }
         let used: u32 = context.branches.iter().filter(|branch| branch.is_open()).map(|branch| branch.breadth).sum();
-        let (server, first) = (context.server, context.invite && context.branches.is_empty());
+        let first = context.invite && context.branches.is_empty();
         // A minor branch ends in this process and takes none.
         let wanted = u32::try_from(hops.iter().filter(|hop| !hop.minor).count()).unwrap_or(u32::MAX);
         let share = context.breadth.saturating_sub(used) / wanted.max(1);
@@ -223,8 +230,7 @@ impl Proxy {
             return self.drain(now);
         }
         if first {
-            let trying = Compose::response(&context.request, 100, None, None).empty();
-            self.layer.respond(server, 100, trying, now);
+            self.send_trying(id, now);
         }
         for hop in hops.into_iter().take(room) {
             let minor = hop.minor;
@@ -257,6 +263,9 @@ impl Proxy {
         let Some(status) = edit.message().status() else { return };
         let (server, invite, answered) = (context.server, context.invite, context.answered);
         let flow = context.flow;
+        if matches!(status, 401 | 407) && answered.is_none() {
+            context.add_challenges(&mut edit);
+        }
         edit.pop(Name::Via, 1);
         let repeated = invite && answered.is_some() && (200..300).contains(&status);
         if answered.is_none() || repeated {
@@ -342,6 +351,7 @@ impl Proxy {
         let generation = self.generation;
         let (decided, looped) = self.layer.decision(&message, &flow);
         let breadth = message.first(Name::MaxBreadth).and_then(|breadth| breadth.parse().ok());
+        let invite = message.method() == Method::Invite;
         let slot = self.contexts.insert(Context {
             generation,
             server,
@@ -349,13 +359,14 @@ impl Proxy {
             decided,
             breadth: breadth.unwrap_or(MAX_BREADTH),
             reasons: Vec::new(),
-            invite: message.method() == Method::Invite,
+            invite,
             request: Arc::clone(&message),
             started: now,
             branches: Vec::new(),
             alternates: VecDeque::new(),
             later: VecDeque::new(),
             best: None,
+            challenges: Vec::new(),
             chosen: false,
             answered: None,
             cancelled: false,
@@ -363,6 +374,9 @@ impl Proxy {
         let Ok(slot) = u32::try_from(slot) else { return };
         let context = ContextId { slot, generation };
         self.layer.set_owner(server, owner_tag(context, 0));
+        if !invite {
+            self.timers.arm(TRYING, Alarm::Trying(context), now);
+        }
         if looped {
             // RFC 3261 §16.3 step 4: it was here, and would be sent the same way again.
             let (reason, detail) = (DropReason::Loop, "a request came back as it was sent");

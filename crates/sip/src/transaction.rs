@@ -19,7 +19,7 @@ use memchr::memmem;
 use slab::Slab;
 
 pub use key::{ClientId, MAGIC_COOKIE, ServerId};
-pub use timer::{T1, T2, T4, T64};
+pub use timer::{T1, T2, T4, T64, TRYING};
 
 use crate::method::Method;
 use crate::name::Name;

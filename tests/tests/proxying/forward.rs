@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cusax_sip::proxy::TIMER_C;
+use cusax_sip::{Compose, Name};
 
 use crate::stage::{A, B, C, CALLER, Stage, answer, flow, request};
 
@@ -10,7 +11,7 @@ use crate::stage::{A, B, C, CALLER, Stage, answer, flow, request};
 fn a_request_leaves_with_our_via_and_one_hop_less() {
     let mut stage = Stage::new(&[A]);
     let invite = stage.call().remove(0);
-    assert_eq!(invite.values(cusax_sip::Name::Via).count(), 2);
+    assert_eq!(invite.values(Name::Via).count(), 2);
     assert_eq!((invite.top_via().unwrap().host, invite.top_via().unwrap().port), ("192.0.2.1", Some(5060)));
     assert_eq!(invite.max_forwards(), Some(69));
     assert_eq!(stage.at(CALLER), ["100"]);
@@ -119,7 +120,7 @@ fn the_ack_to_a_2xx_is_forwarded_and_the_ack_to_a_failure_is_not() {
         stage.receive(CALLER, request("ACK", "of its own"));
     }
     let ack = stage.request_at(A, "ACK");
-    assert_eq!(ack.values(cusax_sip::Name::Via).count(), 2);
+    assert_eq!(ack.values(Name::Via).count(), 2);
     assert_ne!(ack.top_via().unwrap().branch(), invite.top_via().unwrap().branch());
     assert_eq!(stage.at(A), ["ACK"]);
 
@@ -133,8 +134,10 @@ fn the_ack_to_a_2xx_is_forwarded_and_the_ack_to_a_failure_is_not() {
 }
 
 #[test]
-fn silence_is_408_to_an_invite_and_silence_to_all_else() {
-    for (method, expected) in [("INVITE", &["100", "408"][..]), ("OPTIONS", &[]), ("BYE", &[]), ("NEWMETHOD", &[])] {
+fn silence_is_408_to_an_invite_and_nothing_final_to_all_else() {
+    for (method, expected) in
+        [("INVITE", &["100", "408"][..]), ("OPTIONS", &["100"]), ("BYE", &["100"]), ("NEWMETHOD", &["100"])]
+    {
         let mut stage = Stage::new(&[A, B]);
         stage.receive(CALLER, request(method, "1"));
         stage.pass(Duration::from_millis(32_100));
@@ -336,7 +339,7 @@ fn branches_share_the_breadth_of_their_request() {
         let mut stage = Stage::new(places);
         let invite = String::from_utf8(request("INVITE", "1").to_vec()).unwrap();
         stage.receive(CALLER, invite.replace("Call-ID:", &format!("{header}Call-ID:")));
-        let shares: Vec<_> = places.iter().map(|place| stage.at_with(place, cusax_sip::Name::MaxBreadth)).collect();
+        let shares: Vec<_> = places.iter().map(|place| stage.at_with(place, Name::MaxBreadth)).collect();
         (shares, stage.at(CALLER))
     };
     assert_eq!(breadth("", &[A]).0, [["60"]]);
@@ -354,7 +357,7 @@ fn an_answer_elsewhere_is_the_reason_of_the_cancels() {
     let invites = stage.call();
     stage.answer(A, &invites[0], 180);
     stage.answer(B, &invites[1], 200);
-    let reasons = stage.at_with(A, cusax_sip::Name::Reason);
+    let reasons = stage.at_with(A, Name::Reason);
     assert_eq!(reasons, ["SIP;cause=200;text=\"Call completed elsewhere\""]);
 }
 
@@ -391,4 +394,60 @@ fn a_6xx_a_2xx_and_a_cancel_end_the_search() {
     stage.answer(A, &invite, 487);
     assert_eq!(stage.at(B), [""; 0]);
     assert_eq!(stage.at(CALLER), ["100", "180", "200", "487"]);
+}
+
+#[test]
+fn a_request_other_than_invite_that_nobody_answers_gets_100_when_timer_e_is_at_t2() {
+    let mut stage = Stage::new(&[A]);
+    stage.receive(CALLER, request("MESSAGE", "1"));
+    let message = stage.request_at(A, "MESSAGE");
+    stage.pass(Duration::from_millis(3_499));
+    assert_eq!(stage.at(CALLER), [""; 0], "RFC 4320 §4.1: not before");
+    stage.receive(CALLER, request("MESSAGE", "1"));
+    assert_eq!(stage.at(CALLER), [""; 0]);
+    stage.pass(Duration::from_millis(1));
+    assert_eq!(stage.at(CALLER), ["100"]);
+    stage.receive(CALLER, request("MESSAGE", "1"));
+    assert_eq!(stage.at(CALLER), ["100"], "again for who asks again");
+    stage.answer(A, &message, 200);
+    assert_eq!(stage.at(CALLER), ["200"]);
+    stage.ends_empty();
+}
+
+#[test]
+fn a_request_that_was_answered_gets_no_100() {
+    let mut stage = Stage::new(&[A]);
+    stage.receive(CALLER, request("MESSAGE", "1"));
+    let message = stage.request_at(A, "MESSAGE");
+    stage.answer(A, &message, 404);
+    assert_eq!(stage.at(CALLER), ["404"]);
+    stage.pass(Duration::from_secs(10));
+    assert_eq!(stage.at(CALLER), [""; 0]);
+    stage.ends_empty();
+}
+
+#[test]
+fn a_challenge_brings_those_of_all_branches() {
+    let mut stage = Stage::new(&[A, B, C]);
+    let invites = stage.call();
+    stage.at(CALLER);
+    let challenge = |invite, status, lines: &[(&str, &str)]| {
+        let mut compose = Compose::response(invite, status, None, Some("b"));
+        for (name, value) in lines {
+            compose = compose.header(name, value);
+        }
+        compose.empty()
+    };
+    let a = r#"Digest realm="a", nonce="1", qop="auth,auth-int", algorithm=SHA-256"#;
+    let b = r#"Digest realm="b, \"or\" so", nonce="2""#;
+    let c = r#"Digest realm="c", nonce="3""#;
+    stage.receive(A, challenge(&invites[0], 401, &[("WWW-Authenticate", a)]));
+    stage.receive(B, challenge(&invites[1], 407, &[("Proxy-Authenticate", b), ("Proxy-Authenticate", c)]));
+    stage.answer(C, &invites[2], 486);
+    let sent = stage.sent.iter().find(|(_, message)| message.status().is_some()).unwrap().1.clone();
+    assert_eq!(sent.status(), Some(401));
+    assert_eq!(sent.values(Name::WwwAuthenticate).collect::<Vec<_>>(), [a]);
+    assert_eq!(sent.values(Name::ProxyAuthenticate).collect::<Vec<_>>(), [b, c]);
+    stage.receive(CALLER, request("ACK", "1"));
+    stage.ends_empty();
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::transaction::{ClientId, ServerId};
-use crate::{Edit, Flow, Message};
+use crate::{Edit, Flow, Message, Name};
 
 use super::best::Candidate;
 
@@ -91,6 +91,8 @@ pub(super) struct Context {
     /// Groups of branches that are tried one after the other when all before them have failed.
     pub(super) later: VecDeque<Vec<Hop>>,
     pub(super) best: Option<Candidate>,
+    /// The 401 and 407 that came, one a branch at most, for whichever of them is chosen.
+    pub(super) challenges: Vec<Arc<Message>>,
     /// True once a final response was put out for [`super::Proxy::relay`]: nothing is concluded until it comes back.
     pub(super) chosen: bool,
     /// The status of the final response that was sent upstream.
@@ -101,5 +103,15 @@ pub(super) struct Context {
 impl Context {
     pub(super) fn has_open_branches(&self) -> bool {
         self.branches.iter().any(|branch| !branch.minor && !branch.superseded && branch.is_open())
+    }
+
+    /// Adds to a challenge those of the other branches, as they came: the caller answers all of them at once (§16.7 step 7).
+    pub(super) fn add_challenges(&self, edit: &mut Edit) {
+        let chosen = Arc::clone(edit.message());
+        for other in self.challenges.iter().filter(|other| !Arc::ptr_eq(other, &chosen)) {
+            for name in [Name::WwwAuthenticate, Name::ProxyAuthenticate] {
+                other.values(name).for_each(|value| edit.append(name.as_str(), value));
+            }
+        }
     }
 }

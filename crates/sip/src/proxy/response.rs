@@ -232,9 +232,13 @@ impl Proxy {
     }
 
     pub(super) fn record(&mut self, id: ContextId, candidate: Candidate) {
-        if let Some(context) = self.context_mut(id) {
-            context.best = Some(better(context.best.take(), candidate));
+        let Some(context) = self.context_mut(id) else { return };
+        if let Candidate::Received(message, _) = &candidate
+            && matches!(message.status(), Some(401 | 407))
+        {
+            context.challenges.push(Arc::clone(message));
         }
+        context.best = Some(better(context.best.take(), candidate));
     }
 
     /// Concludes a request none of whose branches could be started.

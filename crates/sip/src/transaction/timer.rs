@@ -12,6 +12,10 @@ pub const T4: Duration = Duration::from_secs(5);
 /// 64·T1: timers B, F, H, J, L, M and the least for D.
 pub const T64: Duration = Duration::from_secs(32);
 
+/// How long a request other than INVITE waits for an answer before its client's timer E is at T2: the earliest and the
+/// latest time for its 100 (RFC 4320 §4.1).
+pub const TRYING: Duration = Duration::from_millis(3_500);
+
 /// Deadlines that are armed with few distinct durations: one queue for each duration, so that arming and expiring
 /// cost a push and a pop. A timer is not disarmed; its owner ignores it when it comes.
 #[derive(Debug)]
