@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cusax_event::sip::NumberClass;
 use cusax_numbering::Classifier;
 use cusax_sip::digest::Algorithm;
-use cusax_sip::{ListenerId, Message, Name, Scheme, Transport, Uri, Via};
+use cusax_sip::{ListenerId, Message, Name, Transport, Uri, Via};
 
 /// Who is on the other side of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,7 +182,7 @@ impl Config {
 
     /// True where a URI names one of our own sockets.
     pub(crate) fn is_us(&self, uri: &Uri<'_>) -> bool {
-        let port = uri.port.unwrap_or(5060);
+        let port = uri.port.unwrap_or(if uri.asks_for_tls() { 5061 } else { 5060 });
         self.listeners.iter().any(|listener| {
             let (host, sent_port) = match listener.sent_by.rsplit_once(':') {
                 Some((host, port)) if !port.ends_with(']') => (host, port.parse().unwrap_or(5060)),
@@ -249,9 +249,7 @@ impl Config {
 
     /// The core target that a URI names, by address or as it is written in the configuration.
     pub(crate) fn core_named(&self, uri: &Uri<'_>) -> Option<&CoreTarget> {
-        let secure = uri.scheme == Scheme::Sips
-            || uri.params.find("transport").is_some_and(|transport| transport.eq_ignore_ascii_case("tls"));
-        let port = uri.port.unwrap_or(if secure { 5061 } else { 5060 });
+        let port = uri.port.unwrap_or(if uri.asks_for_tls() { 5061 } else { 5060 });
         self.core_places().find(|target| {
             let written = Uri::parse(&target.name);
             target.address.port() == port

@@ -169,8 +169,8 @@ impl Edge {
         self.cue.texts.insert(key(&request.message), text.to_owned());
         let mut edit = Edit::new(Arc::clone(&request.message));
         edit.pop(Name::Route, request.route.own);
-        let call_id = request.message.call_id();
-        if let Some(line) = self.config.record_route(&request.flow, (request.account(), None), Place::Dialog, call_id) {
+        let dialog = (request.message.call_id(), request.route.is_sips(&request.message));
+        if let Some(line) = self.config.record_route(&request.flow, (request.account(), None), Place::Dialog, dialog) {
             edit.push_above(Name::RecordRoute, &line);
         }
         let flow = Flow { listener: CUE, transport: Transport::Internal, ..request.flow };

@@ -225,7 +225,8 @@ impl Edge {
         let account = request.caller.as_ref().map(|account| account.id);
         let token = Token { flow: request.flow, account, core: None, place: Place::Path };
         let sealed = self.config.seal(&token, request.message.call_id());
-        if let Some(path) = sealed.and_then(|sealed| self.config.own_uri(&target.flow, Some(&sealed))) {
+        let sips = request.route.is_sips(&request.message);
+        if let Some(path) = sealed.and_then(|sealed| self.config.own_uri(&target.flow, Some(&sealed), sips)) {
             // RFC 5626 §5.1: the first hop of a user agent that does outbound says that it keeps the flow.
             let message = &request.message;
             let first_hop = message.values(Name::Via).nth(1).is_none();
@@ -267,8 +268,9 @@ impl Edge {
         let place = if request.is_emergency() { Place::Emergency } else { Place::Dialog };
         let core = [&request.flow, &target.flow].into_iter().find_map(|flow| self.config.core_target(flow.remote));
         let core = core.map(|core| core.address);
+        let dialog = (message.call_id(), request.route.is_sips(message));
         for (flow, account) in [(&request.flow, request.account()), (&target.flow, target.account)] {
-            if let Some(line) = self.config.record_route(flow, (account, core), place, message.call_id()) {
+            if let Some(line) = self.config.record_route(flow, (account, core), place, dialog) {
                 edit.push_above(Name::RecordRoute, &line);
             }
         }

@@ -344,6 +344,9 @@ impl Edge {
     }
 
     fn pass_ack(&mut self, message: &Arc<Message>, flow: Flow, target: &Target, route: &Route, now: Instant) {
+        if route.is_sips(message) && !target.is_secure() {
+            return self.drop(DropReason::Flow, &flow, "no secure way for an ACK to a sips address");
+        }
         let origin = self.origin_of(&flow);
         let mut edit = Edit::new(Arc::clone(message));
         route::follow(route, message, &mut edit);

@@ -179,7 +179,16 @@ impl Edge {
         now: Instant,
     ) {
         let sos = request.is_emergency() && request.origin == Origin::Access;
+        // RFC 5630 §3.1: every hop by TLS, or none; but a call for help goes by what there is.
+        let sips = request.route.is_sips(&request.message) && !sos;
+        let insecure = |targets: &Vec<Target>| sips && !targets.is_empty() && !targets.iter().any(Target::is_secure);
+        if targets.as_ref().is_ok_and(insecure) {
+            let warning = format!("380 {} \"SIPS Not Allowed\"", self.config.domain);
+            self.requests.insert(id, request);
+            return self.refuse(id, 480, "No secure way to the next hop", &[("Warning", &warning)], now);
+        }
         let (mut target, others) = match targets.map(|mut targets| {
+            targets.retain(|target| target.is_secure() || !sips);
             let others = targets.split_off(targets.len().min(1));
             (targets.pop(), others)
         }) {
@@ -193,21 +202,13 @@ impl Edge {
                 return self.refuse(id, status, reason, &[], now);
             }
         };
-        let sips = request.message.request_uri().is_some_and(|uri| uri.scheme == Scheme::Sips);
-        let secure = matches!(target.flow.transport, Transport::Tls | Transport::Wss | Transport::Internal);
-        if sips && !secure {
-            // RFC 5630 §3.1: every hop by TLS, or none.
-            let warning = format!("380 {} \"SIPS Not Allowed\"", self.config.domain);
-            self.requests.insert(id, request);
-            return self.refuse(id, 480, "No secure way to the next hop", &[("Warning", &warning)], now);
-        }
         if target.flow.connection.is_some_and(|connection| !self.connections.contains_key(&connection)) {
             self.requests.insert(id, request);
             return self.refuse(id, 430, "Flow Failed", &[], now);
         }
         let mut edit = Edit::new(Arc::clone(&request.message));
         if sos {
-            target.uri = self.own_emergency(&request.message);
+            target.uri = self.own_emergency(&request.message, target.is_secure());
         }
         if let Some(uri) = target.uri.take() {
             edit.set_request_uri(&uri);
@@ -241,13 +242,14 @@ impl Edge {
     }
 
     /// The same emergency number at our domain and without parameters, where the caller named another host or more than
-    /// a number: the core must not follow it.
-    fn own_emergency(&self, message: &Message) -> Option<String> {
+    /// a number, or `sips` where the core is not reached so: the core must not follow it.
+    fn own_emergency(&self, message: &Message, secure: bool) -> Option<String> {
         let uri = message.request_uri()?;
         let user = uri.user.unwrap_or("");
         let number = user.split(';').next().unwrap_or("");
         let plain = number == user && uri.params.is_empty() && uri.headers.is_empty();
         let wanted = match uri.scheme {
+            Scheme::Sips if !secure => true,
             Scheme::Sip | Scheme::Sips => !(plain && (self.config.is_own_domain(uri.host) || self.config.is_us(&uri))),
             Scheme::Tel => !plain,
             Scheme::Other => false,
@@ -273,7 +275,9 @@ impl Edge {
         let mut ways = vec![target.clone()];
         ways.extend_from_slice(others);
         if target.zone == Some(Zone::Core) && request.message.to_tag().is_empty() {
-            ways.extend(self.upstreams.flows().filter(|flow| *flow != target.flow).map(Target::core));
+            let others = self.upstreams.flows().filter(|flow| *flow != target.flow).map(Target::core);
+            let sips = request.route.is_sips(&request.message) && !request.is_emergency();
+            ways.extend(others.filter(|other| other.is_secure() || !sips));
         }
         let mut hops = Vec::with_capacity(ways.len());
         for way in &ways {

@@ -65,6 +65,11 @@ pub(crate) enum Way {
 }
 
 impl Target {
+    /// True where nobody on the way can listen, nor change anything.
+    pub(crate) const fn is_secure(&self) -> bool {
+        is_secure(self.flow.transport)
+    }
+
     /// A core target.
     pub(crate) const fn core(flow: Flow) -> Self {
         Self { flow, zone: Some(Zone::Core), uri: None, account: None, located: true }
@@ -82,6 +87,19 @@ pub(crate) struct NoRoute {
 
 pub(crate) const fn no_route(status: u16, reason: &'static str) -> NoRoute {
     NoRoute { status, reason }
+}
+
+const fn is_secure(transport: Transport) -> bool {
+    matches!(transport, Transport::Tls | Transport::Wss | Transport::Internal)
+}
+
+impl Route {
+    /// True where a request must go by TLS or not at all: its Request-URI or its next Route entry is `sips` (RFC 3261
+    /// §26.2.2, RFC 5630 §3.1).
+    pub(crate) fn is_sips(&self, message: &Message) -> bool {
+        let next = self.next.as_deref().and_then(Uri::parse);
+        [message.request_uri(), next].into_iter().flatten().any(|uri| uri.scheme == Scheme::Sips)
+    }
 }
 
 /// Takes our own entries off the top of a route (§16.4).
@@ -259,17 +277,22 @@ impl Config {
         Ok(Target { flow, zone: Some(zone), uri: None, account: None, located: true })
     }
 
-    /// Our URI on a listener, for Record-Route and Path; with a token where it must lead back through one flow.
-    pub(crate) fn own_uri(&self, flow: &Flow, token: Option<&str>) -> Option<String> {
+    /// Our URI on a listener, for Record-Route and Path; with a token where it must lead back through one flow. `sips` as
+    /// [`Route::is_sips`] says, where the listener is one for it (§16.6 step 4).
+    pub(crate) fn own_uri(&self, flow: &Flow, token: Option<&str>, sips: bool) -> Option<String> {
         let listener = self.listener(flow.listener)?;
         let user = token.map_or_else(String::new, |token| format!("{token}@"));
+        let sips = sips && is_secure(listener.transport);
         let transport = match listener.transport {
             Transport::Udp | Transport::Internal => "",
             Transport::Tcp => ";transport=tcp",
+            // RFC 3261 §26.2.2: `sips` says it all, and `transport=tls` is of `sip` only.
+            Transport::Tls if sips => "",
             Transport::Tls => ";transport=tls",
             Transport::Ws | Transport::Wss => ";transport=ws",
         };
-        Some(format!("<sip:{user}{}{transport};lr>", listener.sent_by))
+        let scheme = if sips { "sips" } else { "sip" };
+        Some(format!("<{scheme}:{user}{}{transport};lr>", listener.sent_by))
     }
 
     /// The Record-Route line for one side of us in a message of this Call-ID, with the account that is there and the core server
@@ -279,13 +302,13 @@ impl Config {
         flow: &Flow,
         (account, core): (Option<i64>, Option<SocketAddr>),
         place: Place,
-        call_id: &str,
+        (call_id, sips): (&str, bool),
     ) -> Option<String> {
         let token = match self.listener(flow.listener)?.zone {
             Zone::Core => None,
             Zone::Access | Zone::Peer => Some(self.seal(&Token { flow: *flow, account, core, place }, call_id)?),
         };
-        self.own_uri(flow, token.as_deref())
+        self.own_uri(flow, token.as_deref(), sips)
     }
 }
 

@@ -72,6 +72,13 @@ impl<'a> Uri<'a> {
         Some(Self { text, scheme, user, host, port, params: Params(params), headers })
     }
 
+    /// True where it leads over TLS by what it says itself: `sips:`, or `transport=tls`.
+    #[must_use]
+    pub fn asks_for_tls(&self) -> bool {
+        let tls = |transport: &str| transport.eq_ignore_ascii_case("tls");
+        self.scheme == Scheme::Sips || self.params.find("transport").is_some_and(tls)
+    }
+
     /// The user part with its percent-escapes undone; empty where there is none.
     #[must_use]
     pub fn user_unescaped(&self) -> Cow<'a, str> {
