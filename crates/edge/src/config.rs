@@ -102,7 +102,7 @@ pub enum Action {
 /// `[numbers]`.
 pub struct Numbers {
     /// What a number is.
-    pub classifier: Classifier,
+    pub classifier: Arc<Classifier>,
     /// What its caller gets; classes that are not named: nothing.
     pub policy: BTreeMap<NumberClass, Action>,
     /// Whether he is told over XMPP as well.

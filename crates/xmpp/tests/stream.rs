@@ -186,7 +186,12 @@ fn fragments() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(piece, 0..12).prop_map(|pieces| [HEADER.as_bytes(), &pieces.concat()].concat())
 }
 
+fn cases() -> ProptestConfig {
+    ProptestConfig::with_cases(if std::env::var_os("CUSAX_LONG").is_some() { 100_000 } else { 256 })
+}
+
 proptest! {
+    #![proptest_config(cases())]
     #[test]
     fn any_chunking_gives_the_same_items(bytes in fragments(), cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..8)) {
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();

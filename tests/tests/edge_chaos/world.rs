@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use cusax_edge::config::{Caller, Config, CoreTarget, Forged, Keys, Listener, Numbers, Reach, Zone};
@@ -57,14 +57,22 @@ fn udp(listener: u16, remote: SocketAddr) -> Flow {
     Flow { listener: ListenerId(listener), transport: Transport::Udp, remote, connection: None }
 }
 
+/// The plan of the United States; reading it takes longer than a simulation.
+fn classifier() -> Arc<Classifier> {
+    static CLASSIFIER: LazyLock<Arc<Classifier>> = LazyLock::new(|| {
+        let numbers = cusax_numbering::Config {
+            country: "US".to_owned(),
+            domains: vec!["example.com".to_owned()],
+            ..cusax_numbering::Config::default()
+        };
+        Arc::new(Classifier::new(&numbers).unwrap())
+    });
+    Arc::clone(&CLASSIFIER)
+}
+
 fn config() -> Config {
     let listener =
         |at: &str, zone| Listener { transport: Transport::Udp, address: address(at), sent_by: at.to_owned(), zone };
-    let numbers = cusax_numbering::Config {
-        country: "US".to_owned(),
-        domains: vec!["example.com".to_owned()],
-        ..cusax_numbering::Config::default()
-    };
     let core = |at: &&str| CoreTarget {
         name: Arc::from(format!("sip:{at}")),
         address: address(at),
@@ -81,7 +89,7 @@ fn config() -> Config {
         challenge: true,
         algorithms: vec![Algorithm::Sha256],
         caller: Caller { insert: true, forged: Forged::Strip, callee: Reach::OwnDomain, egress: Reach::All },
-        numbers: Numbers { classifier: Classifier::new(&numbers).unwrap(), policy: BTreeMap::new(), message: false },
+        numbers: Numbers { classifier: classifier(), policy: BTreeMap::new(), message: false },
         conferences: Vec::new(),
         dial_in: BTreeMap::new(),
         transactions: 1_000,

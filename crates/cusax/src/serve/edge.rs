@@ -166,7 +166,7 @@ fn numbers(config: &Config) -> anyhow::Result<Numbers> {
     let policy =
         policies.map(|policies| NumberClass::ALL.iter().map(|class| (*class, action(policies, *class))).collect());
     Ok(Numbers {
-        classifier: classifier.context("[numbers]")?,
+        classifier: Arc::new(classifier.context("[numbers]")?),
         policy: policy.unwrap_or_default(),
         message: config.xmpp.is_some() && config.numbers.as_ref().is_some_and(|numbers| numbers.message),
     })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -69,13 +69,21 @@ fn listener(transport: Transport, sent_by: &str, zone: Zone) -> Listener {
     Listener { transport, address: sent_by.parse().unwrap(), sent_by: sent_by.to_owned(), zone }
 }
 
+/// The plan of the United States; reading it takes longer than most tests.
+fn classifier() -> Arc<Classifier> {
+    static CLASSIFIER: LazyLock<Arc<Classifier>> = LazyLock::new(|| {
+        let numbers = cusax_numbering::Config {
+            country: "US".to_owned(),
+            domains: vec!["example.com".to_owned()],
+            own: vec!["+1404555".to_owned()],
+            ..cusax_numbering::Config::default()
+        };
+        Arc::new(Classifier::new(&numbers).unwrap())
+    });
+    Arc::clone(&CLASSIFIER)
+}
+
 pub(crate) fn config() -> Config {
-    let numbers = cusax_numbering::Config {
-        country: "US".to_owned(),
-        domains: vec!["example.com".to_owned()],
-        own: vec!["+1404555".to_owned()],
-        ..cusax_numbering::Config::default()
-    };
     let policy = [
         (NumberClass::National, Action::Text),
         (NumberClass::Mobile, Action::Text),
@@ -105,11 +113,7 @@ pub(crate) fn config() -> Config {
         challenge: true,
         algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
         caller: Caller { insert: true, forged: Forged::Strip, callee: Reach::OwnDomain, egress: Reach::All },
-        numbers: Numbers {
-            classifier: Classifier::new(&numbers).unwrap(),
-            policy: BTreeMap::from(policy),
-            message: true,
-        },
+        numbers: Numbers { classifier: classifier(), policy: BTreeMap::from(policy), message: true },
         conferences: vec!["conference.example.com".to_owned()],
         dial_in: BTreeMap::from([("+14045550900".to_owned(), "sip:standup@conference.example.com".to_owned())]),
         transactions: 1000,

@@ -14,7 +14,7 @@ static STANZAS: LazyLock<Vec<cusax_xmpp::Element>> = LazyLock::new(|| {
 });
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("CUSAX_LONG").is_some() { 20_000 } else { 64 }))]
     #[test]
     fn recorded_stanzas_in_any_order_never_panic_nor_ask_without_end(
         order in proptest::collection::vec((any::<proptest::sample::Index>(), 0..8u8), 1..200),
