@@ -108,6 +108,9 @@ impl Edge {
                     self.requests.insert(id, request);
                     return self.challenge(id, AuthResult::Challenged, false, now);
                 }
+                if self.turns_account_away(id, &request, now) {
+                    return;
+                }
                 if let Err((status, reason)) = self.check_identity(&request, to_user) {
                     self.tell_auth(&request, AuthResult::Mismatch);
                     self.requests.insert(id, request);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use cusax_event::sip::NumberClass;
@@ -109,6 +110,38 @@ pub struct Numbers {
     pub message: bool,
 }
 
+/// `[sip.limits]`, as far as this crate keeps them.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Transactions of each side at a time; what is shed before they are reached says [`crate::overload`].
+    pub transactions: usize,
+    /// Calls for help that are being set up at a time; they have room of their own beyond that.
+    pub emergency_calls: usize,
+    /// Requests in a second from one source of the access zone.
+    pub per_source: Option<NonZeroU32>,
+    /// Requests in a second of one account.
+    pub per_account: Option<NonZeroU32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { transactions: 200_000, emergency_calls: 100, per_source: None, per_account: None }
+    }
+}
+
+impl Limits {
+    /// Transactions of each side at a time with those of calls for help and of the ends of calls.
+    pub(crate) const fn all_transactions(&self) -> usize {
+        // A call for help may be tried at several core servers.
+        self.transactions + self.transactions / 16 + 4 * self.emergency_calls
+    }
+
+    /// Transactions of each side that leave room for calls for help only.
+    pub(crate) const fn transactions_of_calls(&self) -> usize {
+        self.transactions + self.transactions / 16
+    }
+}
+
 /// Keys that outlive a restart, the present one first and then the one before it.
 #[derive(Clone)]
 pub struct Keys {
@@ -148,8 +181,8 @@ pub struct Config {
     pub conferences: Vec<String>,
     /// Numbers (E.164) that stand for a conference's URI.
     pub dial_in: BTreeMap<String, String>,
-    /// Most transactions of each side at a time.
-    pub transactions: usize,
+    /// How much of it.
+    pub limits: Limits,
     /// Whether events carry what a ladder shows of each message.
     pub summaries: bool,
     /// Secrets.

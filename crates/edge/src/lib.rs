@@ -16,16 +16,19 @@ mod connection;
 mod cue;
 mod identity;
 mod locate;
+mod overload;
 mod privacy;
+mod rate;
 mod request;
 mod response;
 mod route;
 mod session;
+mod shedding;
 mod story;
 mod token;
 mod upstream;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -47,6 +50,8 @@ use config::{CUE, Zone};
 use connection::Connection;
 use cue::VirtualUas;
 use locate::Lookups;
+use overload::Overload;
+use rate::Rates;
 use request::Request;
 use route::{Origin, Route, Target, Way};
 use upstream::{Told, Upstreams};
@@ -115,6 +120,10 @@ pub struct Edge {
     upstreams: Upstreams,
     lookups: Lookups,
     requests: HashMap<ContextId, Request>,
+    /// Calls for help that are being set up.
+    emergencies: HashSet<ContextId>,
+    rates: Rates,
+    overload: Overload,
     connections: HashMap<ConnectionId, Connection>,
     outputs: VecDeque<Output>,
     started: Instant,
@@ -128,12 +137,15 @@ impl Edge {
         let here = config.listeners.first().map_or("localhost", |listener| &listener.sent_by);
         let contact = format!("sip:{}@{here}", cue::USER);
         Self {
-            proxy: Proxy::new([seed[0], seed[1]], config.transactions),
+            proxy: Proxy::new([seed[0], seed[1]], config.limits.all_transactions()),
             auth: Auth::new(seed[2]),
-            cue: VirtualUas::new([seed[3], seed[2]], config.transactions, contact, config.domain.clone()),
+            cue: VirtualUas::new([seed[3], seed[2]], config.limits.transactions, contact, config.domain.clone()),
             upstreams: Upstreams::new(&config, [seed[1], seed[3]], now),
             lookups: Lookups::default(),
             requests: HashMap::new(),
+            emergencies: HashSet::new(),
+            rates: Rates::new([seed[2], seed[0]]),
+            overload: Overload::default(),
             connections: HashMap::new(),
             outputs: VecDeque::new(),
             started: now,
@@ -221,6 +233,7 @@ impl Edge {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.proxy.handle_timeout(now);
         self.cue.handle_timeout(now);
+        self.watch_load(now);
         self.drain(now);
         self.run_inside(now);
     }
@@ -291,9 +304,13 @@ impl Edge {
                 proxy::Output::Request { context, message, flow } => self.request(context, message, flow, now),
                 proxy::Output::Ack { message, flow } => self.acknowledge(&message, flow, now),
                 proxy::Output::Response { context, message, flow } => self.response(context, message, flow, now),
-                proxy::Output::Answered { context, status, duration } => self.answered(context, status, duration),
+                proxy::Output::Answered { context, status, duration } => {
+                    self.emergencies.remove(&context);
+                    self.answered(context, status, duration);
+                }
                 proxy::Output::BranchFailed { context, flow, timer } => self.branch_failed(context, &flow, timer, now),
                 proxy::Output::Closed { context } => {
+                    self.emergencies.remove(&context);
                     self.requests.remove(&context);
                 }
                 proxy::Output::Absorbed { .. } => absorbed = true,

@@ -86,6 +86,9 @@ impl Edge {
         let call = message.method() == Method::Invite && message.to_tag().is_empty();
         // A call for help is not refused for what else it says, and goes nowhere that it names.
         let sos = call && number.class == Some(NumberClass::Emergency);
+        if self.turns_away(id, &message, &flow, sos, now) {
+            return;
+        }
         let unsupported: Vec<&str> = message.values(Name::ProxyRequire).collect();
         if !unsupported.is_empty() && !sos {
             let tags = unsupported.join(", ");

@@ -52,6 +52,10 @@ pub enum Event {
     SipUpstreamProbed(sip::UpstreamProbed),
     /// A core target changed its state.
     SipUpstreamChanged(sip::UpstreamChanged),
+    /// A SIP request was turned away.
+    SipShed(sip::Shed),
+    /// The level of overload changed.
+    SipOverload(sip::OverloadChanged),
     /// What was done to `Call-Info` values with `purpose=impp`.
     CallInfo(sip::CallInfo),
     /// A dialled number was classified.

@@ -1,6 +1,7 @@
 //! What happened on the SIP side.
 
 mod connection;
+mod overload;
 mod report;
 mod upstream;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use connection::{Connection, ConnectionResult};
+pub use overload::{OverloadChanged, OverloadLevel, Shed, ShedCause, Urgency};
 pub use report::{Forwarded, Report, Role, TransactionKind};
 pub use upstream::{ProbeResult, UpstreamChanged, UpstreamProbed, UpstreamState};
 

@@ -186,6 +186,14 @@ impl Proxy {
         self.drain(now);
     }
 
+    /// Takes no notice of a request, not even by an answer ([`Layer::ignore`]).
+    pub fn ignore(&mut self, id: ContextId, now: Instant) {
+        let Some(context) = self.context(id).filter(|context| context.answered.is_none()) else { return };
+        self.layer.ignore(context.server);
+        self.close(id);
+        self.drain(now);
+    }
+
     /// The tag of an answer by [`Proxy::respond_once`].
     #[must_use]
     pub fn stateless_tag(&self, request: &Message) -> String {

@@ -114,6 +114,8 @@ impl Metrics {
             Event::SipUpstream(it) => self.sip.upstream(it),
             Event::SipUpstreamProbed(it) => self.sip.probed(it),
             Event::SipUpstreamChanged(it) => self.sip.upstream_changed(it),
+            Event::SipShed(it) => self.sip.shed(it),
+            Event::SipOverload(it) => self.sip.overload_changed(*it),
             Event::CallInfo(it) => self.caller.call_info(it.action, it.reason),
             Event::Classified(it) => self.caller.classified(it.class),
             Event::Cue(it) => self.caller.cue(it.kind, it.class),

@@ -41,7 +41,8 @@ fn seeds(long: u64) -> Vec<u64> {
 #[test]
 fn calls_outlive_restarts_of_the_edge() {
     let (mut answered, mut restarts) = (0, 0);
-    for seed in seeds(10_000) {
+    let seeds = seeds(10_000);
+    for seed in seeds.iter().copied() {
         let world = simulate(seed, Wreck::Edge);
         // RFC 5626 §5.3, design §4.0: routes and keys are all that a dialog needs of the edge.
         let torn: Vec<_> = world.torn().collect();
@@ -49,16 +50,20 @@ fn calls_outlive_restarts_of_the_edge() {
         answered += world.answered;
         restarts += world.restarts;
     }
-    assert!(answered > 10 && restarts > 10, "{answered} calls were answered, {restarts} restarts");
+    assert!(
+        seeds.len() == 1 || (answered > 10 && restarts > 10),
+        "{answered} calls were answered, {restarts} restarts"
+    );
 }
 
 #[test]
 fn calls_find_the_core_that_is_there() {
     let (mut answered, mut deaths) = (0, 0);
-    for seed in seeds(10_000) {
+    let seeds = seeds(10_000);
+    for seed in seeds.iter().copied() {
         let world = simulate(seed, Wreck::Cores);
         answered += world.answered;
         deaths += world.deaths;
     }
-    assert!(answered > 10 && deaths > 10, "{answered} calls were answered, {deaths} deaths");
+    assert!(seeds.len() == 1 || (answered > 10 && deaths > 10), "{answered} calls were answered, {deaths} deaths");
 }

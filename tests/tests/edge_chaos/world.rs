@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use cusax_edge::config::{Caller, Config, CoreTarget, Forged, Keys, Listener, Numbers, Reach, Zone};
+use cusax_edge::config::{Caller, Config, CoreTarget, Forged, Keys, Limits, Listener, Numbers, Reach, Zone};
 use cusax_edge::{Account, AccountKey, Edge, Output};
 use cusax_numbering::Classifier;
 use cusax_sip::digest::{Algorithm, ha1};
@@ -92,7 +92,7 @@ fn config() -> Config {
         numbers: Numbers { classifier: classifier(), policy: BTreeMap::new(), message: false },
         conferences: Vec::new(),
         dial_in: BTreeMap::new(),
-        transactions: 1_000,
+        limits: Limits { transactions: 1_000, ..Limits::default() },
         summaries: false,
         keys: Keys { nonce: vec![[1; 32]], token: vec![[2; 32]], session: [3; 32] },
     }
@@ -355,9 +355,12 @@ impl World {
         }
         assert_eq!(self.edge.counts(), [0; 4], "seed {seed}: the edge's tables are not empty");
         for core in &self.cores {
-            // What is left are the edge's probes of the last 32 s.
+            // What is left are the edge's probes of the last 32 s, 2 s apart where the link loses them.
             let (contexts, clients, servers) = core.proxy.counts();
-            assert!(contexts + clients == 0 && servers <= 8, "seed {seed}: a core's tables are not empty");
+            assert!(
+                contexts + clients == 0 && servers <= 16,
+                "seed {seed}: a core keeps {contexts} contexts, {clients} clients, {servers} servers"
+            );
         }
         assert!(self.phones.iter().all(UserAgent::is_idle), "seed {seed}: a phone's tables are not empty");
     }

@@ -12,6 +12,7 @@ mod location;
 mod proof;
 mod registration;
 mod session;
+mod shedding;
 mod sips;
 mod strict;
 mod torture;

@@ -6,7 +6,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use cusax_edge::config::{Action, Caller, Config, CoreTarget, Forged, Keys, Listener, Numbers, Peer, Reach, Zone};
+use cusax_edge::config::{
+    Action, Caller, Config, CoreTarget, Forged, Keys, Limits, Listener, Numbers, Peer, Reach, Zone,
+};
 use cusax_edge::{Account, AccountKey, Edge, FOCUS, Headline, LocateId, Output};
 use cusax_event::Event;
 use cusax_event::sip::{Dropped, NumberClass};
@@ -116,7 +118,7 @@ pub(crate) fn config() -> Config {
         numbers: Numbers { classifier: classifier(), policy: BTreeMap::from(policy), message: true },
         conferences: vec!["conference.example.com".to_owned()],
         dial_in: BTreeMap::from([("+14045550900".to_owned(), "sip:standup@conference.example.com".to_owned())]),
-        transactions: 1000,
+        limits: Limits { transactions: 1_000, ..Limits::default() },
         summaries: true,
         keys: Keys { nonce: vec![[1; 32]], token: vec![[2; 32]], session: [3; 32] },
     }

@@ -164,6 +164,11 @@ impl Layer {
         self.transmit(reply, bytes, false);
     }
 
+    /// Forgets a request without a word: a retransmission is a new request.
+    pub fn ignore(&mut self, id: ServerId) {
+        self.remove_server(id);
+    }
+
     pub(super) fn server_alarm(&mut self, id: ServerId, alarm: Alarm, now: Instant) {
         let Some(server) = self.server(id) else { return };
         match (alarm, server.state) {

@@ -3,7 +3,9 @@
 use cusax_event::media::{Codec, DropReason, ParticipantState};
 use cusax_event::moderation::{ActionResult, ReconcileResult};
 use cusax_event::service::{DirectoryState, Stage};
-use cusax_event::sip::{AuthResult, ProbeResult, TransactionKind, UpstreamResult, UpstreamState};
+use cusax_event::sip::{
+    AuthResult, OverloadLevel, ProbeResult, ShedCause, TransactionKind, UpstreamResult, UpstreamState,
+};
 use cusax_event::xmpp::LinkState;
 use cusax_event::{Event, Identity};
 use tracing::Level;
@@ -41,6 +43,18 @@ pub(super) fn level(event: &Event) -> Level {
         Event::SipUpstreamChanged(changed) => match changed.state {
             UpstreamState::Up => Level::INFO,
             UpstreamState::Draining | UpstreamState::Down => Level::WARN,
+        },
+        Event::SipShed(shed) => match shed.cause {
+            // One line for each request of a flood would be a flood.
+            ShedCause::SourceRate | ShedCause::Overload => Level::DEBUG,
+            ShedCause::AccountRate => Level::INFO,
+            ShedCause::EmergencyLane => Level::ERROR,
+        },
+        Event::SipOverload(changed) => match changed.level {
+            OverloadLevel::None => Level::INFO,
+            OverloadLevel::Others | OverloadLevel::Registrations | OverloadLevel::Calls | OverloadLevel::Dialogs => {
+                Level::WARN
+            }
         },
         Event::SipCall(_) | Event::SipTimeout(_) | Event::CallInfo(_) | Event::Classified(_) | Event::Cue(_) => {
             Level::INFO
@@ -92,6 +106,8 @@ pub(crate) const fn name(event: &Event) -> &'static str {
         Event::SipUpstream(_) => "sip.upstream",
         Event::SipUpstreamProbed(_) => "sip.upstream.probed",
         Event::SipUpstreamChanged(_) => "sip.upstream.changed",
+        Event::SipShed(_) => "sip.shed",
+        Event::SipOverload(_) => "sip.overload",
         Event::CallInfo(_) => "caller.call_info",
         Event::Classified(_) => "number.classified",
         Event::Cue(_) => "number.cue",
@@ -112,7 +128,7 @@ pub(crate) const fn name(event: &Event) -> &'static str {
 }
 
 /// Every name that the `event` field can have.
-pub const EVENT_NAMES: [&str; 29] = [
+pub const EVENT_NAMES: [&str; 31] = [
     "sip.message",
     "sip.dropped",
     "sip.connection",
@@ -126,6 +142,8 @@ pub const EVENT_NAMES: [&str; 29] = [
     "sip.upstream",
     "sip.upstream.probed",
     "sip.upstream.changed",
+    "sip.shed",
+    "sip.overload",
     "caller.call_info",
     "number.classified",
     "number.cue",
@@ -282,6 +300,19 @@ pub(super) fn write(log: &Log, level: Level, event: &Event) {
         ),
         Event::SipUpstreamChanged(it) => {
             line!(log, level, event, Identifiers::default(), upstream = &*it.upstream, state = it.state.as_str(),)
+        }
+        Event::SipShed(it) => line!(
+            log,
+            level,
+            event,
+            Identifiers::of(&it.correlation, &log.names, level),
+            urgency = it.urgency.as_str(),
+            cause = it.cause.as_str(),
+            answered = it.answered,
+            remote = log.names.address(it.remote, level),
+        ),
+        Event::SipOverload(it) => {
+            line!(log, level, event, Identifiers::default(), level_of_overload = it.level.as_str(),)
         }
         Event::SipUpstream(it) => line!(
             log,

@@ -2,8 +2,8 @@
 
 use cusax_event::sip::{
     Algorithm, AuthResult, CallOutcome, Connection, ConnectionResult, Direction, DropReason, Forwarded, Leg, Message,
-    Method, Outcome, ProbeResult, Report, Role, Timer, TransactionEnded, TransactionKind, Transport, Upstream,
-    UpstreamChanged, UpstreamProbed, UpstreamResult, UpstreamState,
+    Method, Outcome, OverloadChanged, ProbeResult, Report, Role, Shed, ShedCause, Timer, TransactionEnded,
+    TransactionKind, Transport, Upstream, UpstreamChanged, UpstreamProbed, UpstreamResult, UpstreamState, Urgency,
 };
 use prometheus::{Histogram, IntCounter, IntGauge};
 
@@ -21,6 +21,8 @@ pub(super) struct Sip {
     connections: Children<IntGauge, 2>,
     connection_results: Children<IntCounter, 3>,
     dropped: Children<IntCounter, 1>,
+    shed: Children<IntCounter, 2>,
+    overload: Children<IntGauge, 0>,
     calls: Children<IntCounter, 1>,
     auth: Children<IntCounter, 2>,
     timeouts: Children<IntCounter, 1>,
@@ -88,6 +90,17 @@ impl Sip {
                 "SIP datagrams, messages and connections that were dropped.",
                 &[label!("reason", DropReason)],
             ),
+            shed: families.counters(
+                "sip_shed_total",
+                "SIP requests that were turned away because there were too many of them.",
+                &[label!("urgency", Urgency), label!("cause", ShedCause)],
+            ),
+            overload: families.gauges(
+                "sip_overload_level",
+                "What is turned away for overload: 0 nothing, 1 what is no call, 2 registrations too, 3 new calls too, 4 all \
+                 but calls for help and the ends of calls.",
+                &[],
+            ),
             calls: families.counters("sip_calls_total", "Calls whose set-up ended.", &[label!("outcome", CallOutcome)]),
             auth: families.counters(
                 "sip_auth_total",
@@ -138,6 +151,14 @@ impl Sip {
 
     pub(super) fn dropped(&self, reason: DropReason) {
         self.dropped.at([reason as usize]).inc();
+    }
+
+    pub(super) fn shed(&self, shed: &Shed) {
+        self.shed.at([shed.urgency as usize, shed.cause as usize]).inc();
+    }
+
+    pub(super) fn overload_changed(&self, changed: OverloadChanged) {
+        self.overload.at([]).set(changed.level as i64);
     }
 
     pub(super) fn transaction(&self, ended: &TransactionEnded) {

@@ -231,6 +231,7 @@ impl Entry {
                 return None;
             }
             Event::SipUpstreamProbed(_) | Event::SipUpstreamChanged(_) => return None,
+            Event::SipShed(_) | Event::SipOverload(_) => return None,
             Event::SipConnection(_) | Event::TlsHandshake(_) => return None,
             Event::SipForwarded(_) | Event::SipReport(_) => return None,
             Event::XmppDropped(_) | Event::RtpDropped(_) | Event::MixerReport(_) => return None,

@@ -242,6 +242,7 @@ fn families_say_what_they_are_and_label_nobody() {
                 "action",
                 "algorithm",
                 "aspect",
+                "cause",
                 "class",
                 "code",
                 "codec",
@@ -263,6 +264,7 @@ fn families_say_what_they_are_and_label_nobody() {
                 "timer",
                 "transport",
                 "upstream",
+                "urgency",
                 "version",
             ];
             assert!(closed.contains(&label.as_str()), "{name} has the label {label}");

@@ -146,6 +146,14 @@ pub(crate) fn every_event() -> Vec<Event> {
             upstream: "sip:127.0.0.1:5080".into(),
             state: sip::UpstreamState::Down,
         }),
+        Event::SipShed(sip::Shed {
+            urgency: sip::Urgency::Call,
+            cause: sip::ShedCause::AccountRate,
+            answered: true,
+            remote,
+            correlation: correlation(),
+        }),
+        Event::SipOverload(sip::OverloadChanged { level: sip::OverloadLevel::Registrations }),
         Event::CallInfo(sip::CallInfo {
             action: sip::CallInfoAction::Stripped,
             reason: sip::CallInfoReason::Forged,
