@@ -434,7 +434,7 @@ impl Conferences {
     }
 
     fn drop_sip(&mut self, reason: DropReason, flow: &Flow, detail: &'static str) {
-        self.tell(Event::SipDropped(Dropped { reason, transport: flow.transport, remote: None, detail }));
+        self.tell(Event::SipDropped(Dropped { reason, transport: flow.transport, remote: None, count: 1, detail }));
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod directory;
 mod document;
 pub(crate) mod files;
 pub(crate) mod http;
+pub(crate) mod limits;
 pub(crate) mod media;
 pub(crate) mod name;
 pub(crate) mod network;

@@ -113,6 +113,10 @@ pub struct Numbers {
 /// `[sip.limits]`, as far as this crate keeps them.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
+    /// Header lines of a request, as far as they are read at all ([`cusax_sip::message::MAX_HEADERS`]).
+    pub headers: usize,
+    /// Bytes of its header section, as far as it is read at all ([`cusax_sip::message::MAX_HEADER_BYTES`]).
+    pub header_bytes: usize,
     /// Transactions of each side at a time; what is shed before they are reached says [`crate::overload`].
     pub transactions: usize,
     /// Calls for help that are being set up at a time; they have room of their own beyond that.
@@ -125,7 +129,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { transactions: 200_000, emergency_calls: 100, per_source: None, per_account: None }
+        Self {
+            headers: 128,
+            header_bytes: 32_768,
+            transactions: 200_000,
+            emergency_calls: 100,
+            per_source: None,
+            per_account: None,
+        }
     }
 }
 

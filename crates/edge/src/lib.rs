@@ -389,7 +389,7 @@ impl Edge {
 
     fn drop(&mut self, reason: DropReason, flow: &Flow, detail: &'static str) {
         let remote = Some(flow.remote);
-        self.tell(Event::SipDropped(Dropped { reason, transport: flow.transport, remote, detail }));
+        self.tell(Event::SipDropped(Dropped { reason, transport: flow.transport, remote, count: 1, detail }));
     }
 }
 

@@ -89,6 +89,10 @@ impl Edge {
         if self.turns_away(id, &message, &flow, sos, now) {
             return;
         }
+        let limits = &self.config.limits;
+        if (message.fields().len() > limits.headers || message.headers_end() > limits.header_bytes) && !sos {
+            return self.refuse(id, 400, "Too many headers, or too long", &[], now);
+        }
         let unsupported: Vec<&str> = message.values(Name::ProxyRequire).collect();
         if !unsupported.is_empty() && !sos {
             let tags = unsupported.join(", ");

@@ -181,6 +181,8 @@ pub struct Dropped {
     pub transport: Transport,
     /// From where.
     pub remote: Option<SocketAddr>,
+    /// How many.
+    pub count: u32,
     /// What was wrong, for the log at DEBUG.
     pub detail: &'static str,
 }

@@ -1,7 +1,7 @@
 //! UDP sockets that receive and send in batches.
 
 mod address;
-mod drops;
+mod queue;
 mod readiness;
 mod receive;
 mod send;
@@ -13,6 +13,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use socket2::{Domain, Protocol, Type};
 
+pub use queue::Queue;
 pub use readiness::AsyncSocket;
 pub use receive::{Datagram, RecvBatch};
 pub use send::{PushError, SendBatch, SendFailure, Sent};
@@ -98,12 +99,12 @@ impl Socket {
         unreachable::take(self.socket.as_fd())
     }
 
-    /// Datagrams that the kernel dropped on this socket since it was made, as its queue was full; it wraps.
+    /// How full its receive buffer is, and how much that did not take.
     ///
     /// # Errors
     /// What the system call says.
-    pub fn dropped_by_kernel(&self) -> io::Result<u32> {
-        drops::read(self.socket.as_fd())
+    pub fn queue(&self) -> io::Result<Queue> {
+        queue::read(self.socket.as_fd())
     }
 }
 

@@ -262,8 +262,9 @@ impl Message {
         self.defect
     }
 
-    /// Where the header section ends: before its closing empty line.
-    pub(crate) const fn headers_end(&self) -> usize {
+    /// Where the header section ends, in bytes: before its closing empty line.
+    #[must_use]
+    pub const fn headers_end(&self) -> usize {
         self.headers_end
     }
 

@@ -102,7 +102,7 @@ impl Metrics {
     pub(crate) fn count(&self, event: &Event) {
         match event {
             Event::SipMessage(it) => self.sip.message(it),
-            Event::SipDropped(it) => self.sip.dropped(it.reason),
+            Event::SipDropped(it) => self.sip.dropped(it),
             Event::SipConnection(it) => self.sip.connection(it),
             Event::TlsHandshake(it) => self.tls.handshake(it),
             Event::SipForwarded(it) => self.sip.forwarded(it),

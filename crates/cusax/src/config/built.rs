@@ -11,7 +11,6 @@ use super::numbers::{Action, Numbers};
 pub(super) fn check(config: &Config, document: &Document<'_>) -> Vec<Finding> {
     let mut report = Report { document, findings: Vec::new() };
     sections(config, &mut report);
-    rates(config, &mut report);
     if let Some(numbers) = &config.numbers {
         cues(numbers, &mut report);
     }
@@ -48,15 +47,6 @@ fn sections(config: &Config, report: &mut Report<'_, '_>) {
     }
     if config.xmpp.as_ref().is_some_and(|xmpp| xmpp.puppets > 0) {
         report.refuse(at!["xmpp", "puppets"], "puppets", "write puppets = 0");
-    }
-}
-
-fn rates(config: &Config, report: &mut Report<'_, '_>) {
-    let limits = &config.sip.limits;
-    let rates =
-        [("requests_per_source", limits.requests_per_source), ("requests_per_account", limits.requests_per_account)];
-    for (key, _) in rates.into_iter().filter(|(_, rate)| rate.is_some()) {
-        report.refuse(at!["sip", "limits", key], "limits of rates", "take the key out");
     }
 }
 

@@ -1,11 +1,10 @@
-//! `[sip]`: listeners, the existing SIP servers behind us, other providers, authentication, limits.
-
-use std::num::NonZeroU32;
+//! `[sip]`: listeners, the existing SIP servers behind us, other providers, authentication.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::address::{HostPort, ListenerAddress, SipTarget};
+use super::limits::Limits;
 use super::name::{Domain, Identifier};
 use super::network::Network;
 
@@ -155,41 +154,4 @@ pub(crate) enum DigestAlgorithm {
     /// for phones that know no better
     #[serde(rename = "MD5")]
     Md5,
-}
-
-/// Bounds of the SIP edge.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Limits {
-    /// Largest message that is accepted on a stream, in bytes.
-    pub(crate) message_bytes: NonZeroU32,
-    /// Connections at one time.
-    pub(crate) connections: NonZeroU32,
-    /// Connections at one time from one source address (IPv6: /64).
-    pub(crate) connections_per_source: NonZeroU32,
-    /// Transactions at one time.
-    pub(crate) transactions: NonZeroU32,
-    /// Requests in a second from one source address of an access listener (IPv6: /64).
-    #[schemars(example = 100)]
-    pub(crate) requests_per_source: Option<NonZeroU32>,
-    /// Requests in a second of one account.
-    #[schemars(example = 20)]
-    pub(crate) requests_per_account: Option<NonZeroU32>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            message_bytes: nonzero(65_535),
-            connections: nonzero(10_000),
-            connections_per_source: nonzero(256),
-            transactions: nonzero(200_000),
-            requests_per_source: None,
-            requests_per_account: None,
-        }
-    }
-}
-
-fn nonzero(value: u32) -> NonZeroU32 {
-    NonZeroU32::new(value).expect("a default limit is not 0")
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use cusax_edge::config::{
-    Action, Caller, Config as EdgeConfig, CoreTarget, Forged, Keys, Listener, Numbers, Peer, Reach, Zone,
+    Action, Caller, Config as EdgeConfig, CoreTarget, Forged, Keys, Limits, Listener, Numbers, Peer, Reach, Zone,
 };
 use cusax_event::sip::NumberClass;
 use cusax_net::resolver::Resolver;
@@ -19,6 +19,7 @@ use super::worker::locate;
 use crate::config::Config;
 use crate::config::address::{Host, SipTarget, Transport as Named};
 use crate::config::caller::{CalleeReach, Egress, Forged as ForgedPolicy};
+use crate::config::limits::Limits as LimitsSection;
 use crate::config::numbers::{Action as Policy, Policy as Policies};
 use crate::config::sip::{DigestAlgorithm, Federation, Zone as ZoneName};
 
@@ -139,7 +140,7 @@ pub(super) fn config(config: &Config, stores: &Stores, core: Vec<CoreTarget>) ->
         },
         conferences: config.conference.iter().map(|conference| conference.domain.to_string()).collect(),
         dial_in,
-        transactions: usize::try_from(config.sip.limits.transactions.get())?,
+        limits: limits(&config.sip.limits),
         summaries: true,
         keys: Keys { nonce: generations(&stores.nonce), token: generations(&stores.token), session },
         domain,
@@ -147,6 +148,18 @@ pub(super) fn config(config: &Config, stores: &Stores, core: Vec<CoreTarget>) ->
 }
 
 /// Without a number plan nothing is charged or told, but emergency calls are known all the same.
+fn limits(section: &LimitsSection) -> Limits {
+    let size = |value: std::num::NonZeroU32| usize::try_from(value.get()).unwrap_or(usize::MAX);
+    Limits {
+        headers: size(section.headers),
+        header_bytes: size(section.header_bytes),
+        transactions: size(section.transactions),
+        emergency_calls: size(section.emergency_calls),
+        per_source: section.requests_per_source,
+        per_account: section.requests_per_account,
+    }
+}
+
 fn numbers(config: &Config) -> anyhow::Result<Numbers> {
     let mut domains = vec![config.service.domain.to_string()];
     domains.extend(config.sip.listener.iter().map(|listener| listener.address.socket.ip().to_string()));

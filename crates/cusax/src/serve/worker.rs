@@ -4,6 +4,7 @@ mod handshake;
 pub(super) mod locate;
 mod meetings;
 mod report;
+mod socket;
 mod streams;
 
 use std::cell::RefCell;
@@ -19,11 +20,11 @@ use cusax_edge::config::{Config as EdgeConfig, Zone};
 use cusax_edge::{Edge, Output};
 use cusax_event::Event;
 use cusax_event::service::{Lifecycle, Stage};
-use cusax_event::sip::{DropReason, Leg};
+use cusax_event::sip::{DropReason, Dropped, Leg};
 use cusax_event::xmpp::{DropReason as XmppDropReason, Dropped as XmppDropped};
 use cusax_net::clock;
 use cusax_net::resolver::Resolver;
-use cusax_net::udp::{AsyncSocket, BATCH, Options, RecvBatch, SendBatch, Socket};
+use cusax_net::udp::{AsyncSocket, BATCH, Options, RecvBatch, Socket};
 use cusax_sip::location::LocateError;
 use cusax_sip::{Flow, ListenerId, Transmit, Transport};
 use cusax_telemetry::Telemetry;
@@ -39,6 +40,7 @@ use super::stores::{Keep, Restricted, Stores};
 use super::tls::Tls;
 use crate::config::Config;
 use meetings::Meetings;
+use socket::SipSocket;
 
 /// Largest datagram.
 const DATAGRAM: usize = 65_535;
@@ -167,7 +169,7 @@ struct Core {
     domain: String,
     telemetry: Telemetry,
     health: Arc<Health>,
-    sockets: Vec<(ListenerId, Arc<AsyncSocket>, SendBatch)>,
+    sockets: Vec<SipSocket>,
     streams: mpsc::Sender<streams::Order>,
     component: mpsc::Sender<cusax_xmpp::Element>,
     meetings: Option<Meetings>,
@@ -199,7 +201,7 @@ async fn run(
         match AsyncSocket::new(socket) {
             Ok(socket) => {
                 let socket = Arc::new(socket);
-                core.sockets.push((id, Arc::clone(&socket), SendBatch::new(BATCH, BATCH * 4_096)));
+                core.sockets.push(SipSocket::new(id, Arc::clone(&socket)));
                 readers.push((id, socket));
             }
             Err(error) => {
@@ -282,6 +284,7 @@ async fn read_socket(listener: ListenerId, socket: Arc<AsyncSocket>, core: Share
         let now = clock::now();
         {
             let mut core = core.borrow_mut();
+            core.watch(listener, batch.len(), now);
             for datagram in batch.iter() {
                 let flow = Flow { listener, transport: Transport::Udp, remote: datagram.from, connection: None };
                 if datagram.truncated {
@@ -396,10 +399,10 @@ impl Core {
             }
             return;
         }
-        let Some((_, socket, batch)) = self.sockets.iter_mut().find(|(id, _, _)| *id == flow.listener) else { return };
-        if batch.push(flow.remote, &bytes).is_err() {
-            let failed = send(socket, batch);
-            let pushed = batch.push(flow.remote, &bytes).is_ok();
+        let Some(socket) = self.sockets.iter_mut().find(|socket| socket.id == flow.listener) else { return };
+        if socket.batch.push(flow.remote, &bytes).is_err() {
+            let failed = socket.send();
+            let pushed = socket.batch.push(flow.remote, &bytes).is_ok();
             self.bounce(flow.listener, failed, now);
             if !pushed {
                 // Of this message only: its server may be well.
@@ -413,13 +416,13 @@ impl Core {
     /// to reach nobody.
     fn flush(&mut self, now: Instant) -> bool {
         let mut all = Vec::new();
-        for (id, socket, batch) in &mut self.sockets {
-            let mut bounced = if batch.is_empty() { Vec::new() } else { send(socket, batch) };
-            while let Some(unreachable) = socket.take_unreachable() {
+        for socket in &mut self.sockets {
+            let mut bounced = socket.send();
+            while let Some(unreachable) = socket.socket.take_unreachable() {
                 bounced.push((unreachable.to, unreachable.quoted));
             }
             if !bounced.is_empty() {
-                all.push((*id, bounced));
+                all.push((socket.id, bounced));
             }
         }
         let any = !all.is_empty();
@@ -429,18 +432,23 @@ impl Core {
         any
     }
 
+    /// Tells the edge whether datagrams are read in time, and counts those that found no room.
+    fn watch(&mut self, listener: ListenerId, read: usize, now: Instant) {
+        let Some(socket) = self.sockets.iter_mut().find(|socket| socket.id == listener) else { return };
+        let lost = socket.watch(read, now);
+        let backlog = self.sockets.iter().map(|socket| socket.backlog).max().unwrap_or(0);
+        self.edge.handle_backlog(backlog);
+        if lost > 0 {
+            let (reason, transport, remote) = (DropReason::QueueFull, Transport::Udp, None);
+            let detail = "a socket's receive buffer was full (net.core.rmem_max bounds it)";
+            self.telemetry.emit(&Event::SipDropped(Dropped { reason, transport, remote, count: lost, detail }));
+        }
+    }
+
     fn bounce(&mut self, listener: ListenerId, bounced: Vec<(SocketAddr, Vec<u8>)>, now: Instant) {
         for (remote, quoted) in bounced {
             let flow = Flow { listener, transport: Transport::Udp, remote, connection: None };
             self.edge.handle_bounced(&flow, &quoted, now);
         }
     }
-}
-
-/// Sends a batch; returns what the kernel refused: where to, and how it begins.
-fn send(socket: &AsyncSocket, batch: &mut SendBatch) -> Vec<(SocketAddr, Vec<u8>)> {
-    socket.send_batch(batch);
-    let failed = batch.failures().iter().map(|failure| (failure.to, failure.head.clone())).collect();
-    batch.clear();
-    failed
 }

@@ -225,3 +225,16 @@ fn the_lane_for_help_is_free_again_when_the_calls_are_answered() {
     world.receive(BOB, help(3).bytes());
     assert_eq!(world.one_to(CORE).lines(Name::CallId), ["help 3"]);
 }
+
+#[test]
+fn headers_beyond_the_limits_are_refused_except_in_a_call_for_help() {
+    for limits in [Limits { headers: 12, ..Limits::default() }, Limits { header_bytes: 500, ..Limits::default() }] {
+        let mut world = world(limits);
+        let long =
+            |uri: &str| (0..12).fold(Draft::invite(uri), |draft, line| draft.header(&format!("X-{line}: {line:030}")));
+        assert_eq!(world.status_of(ALICE, Draft::invite("sip:bob@example.com").bytes()), 407);
+        assert_eq!(world.status_of(BOB, long("sip:alice@example.com").bytes()), 400);
+        world.receive(BOB, long("sip:911@example.com").call_id("help").bytes());
+        assert_eq!(world.sent_to(CORE).len(), 1);
+    }
+}

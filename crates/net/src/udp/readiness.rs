@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-use super::{RecvBatch, SendBatch, Sent, Socket, Unreachable, drops, unreachable};
+use super::{Queue, RecvBatch, SendBatch, Sent, Socket, Unreachable, queue, unreachable};
 
 /// A [`Socket`] that a tokio runtime watches.
 #[derive(Debug)]
@@ -73,11 +73,11 @@ impl AsyncSocket {
         unreachable::take(self.socket.as_fd())
     }
 
-    /// Datagrams that the kernel dropped; see [`Socket::dropped_by_kernel`].
+    /// How full its receive buffer is; see [`Socket::queue`].
     ///
     /// # Errors
     /// What the system call says.
-    pub fn dropped_by_kernel(&self) -> io::Result<u32> {
-        drops::read(self.socket.as_fd())
+    pub fn queue(&self) -> io::Result<Queue> {
+        queue::read(self.socket.as_fd())
     }
 }

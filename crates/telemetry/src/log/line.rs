@@ -224,6 +224,7 @@ pub(super) fn write(log: &Log, level: Level, event: &Event) {
             reason = it.reason.as_str(),
             transport = it.transport.as_str(),
             remote = it.remote.map(|remote| log.names.address(remote, level)),
+            count = it.count,
             detail = text(it.detail),
         ),
         Event::SipConnection(it) => line!(

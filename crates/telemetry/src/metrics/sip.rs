@@ -1,8 +1,8 @@
 //! Families of the SIP side.
 
 use cusax_event::sip::{
-    Algorithm, AuthResult, CallOutcome, Connection, ConnectionResult, Direction, DropReason, Forwarded, Leg, Message,
-    Method, Outcome, OverloadChanged, ProbeResult, Report, Role, Shed, ShedCause, Timer, TransactionEnded,
+    Algorithm, AuthResult, CallOutcome, Connection, ConnectionResult, Direction, DropReason, Dropped, Forwarded, Leg,
+    Message, Method, Outcome, OverloadChanged, ProbeResult, Report, Role, Shed, ShedCause, Timer, TransactionEnded,
     TransactionKind, Transport, Upstream, UpstreamChanged, UpstreamProbed, UpstreamResult, UpstreamState, Urgency,
 };
 use prometheus::{Histogram, IntCounter, IntGauge};
@@ -149,8 +149,8 @@ impl Sip {
         }
     }
 
-    pub(super) fn dropped(&self, reason: DropReason) {
-        self.dropped.at([reason as usize]).inc();
+    pub(super) fn dropped(&self, dropped: &Dropped) {
+        self.dropped.at([dropped.reason as usize]).inc_by(dropped.count.into());
     }
 
     pub(super) fn shed(&self, shed: &Shed) {

@@ -110,6 +110,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             reason: sip::DropReason::Acl,
             transport: Transport::Udp,
             remote: Some(remote),
+            count: 3,
             detail: "not a core target",
         }),
         Event::SipTransaction(sip::TransactionEnded {

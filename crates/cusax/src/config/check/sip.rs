@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use cusax_sip::message::{MAX_HEADER_BYTES, MAX_HEADERS};
+
 use super::{Report, collide};
 use crate::config::Config;
 use crate::config::address::{Host, ListenerAddress, SipTarget, Transport};
@@ -17,6 +19,17 @@ pub(super) fn check(config: &Config, report: &mut Report<'_, '_>) {
     peers(sip, report);
     algorithms(sip, report);
     layers(config, report);
+    limits(sip, report);
+}
+
+/// Bounds that can only be drawn tighter.
+fn limits(sip: &Sip, report: &mut Report<'_, '_>) {
+    let most =
+        [("headers", sip.limits.headers, MAX_HEADERS), ("header_bytes", sip.limits.header_bytes, MAX_HEADER_BYTES)];
+    for (key, value, most) in most.into_iter().filter(|(_, value, most)| value.get() as usize > *most) {
+        let problem = format!("{value} is more than this edge reads");
+        report.refuse(at!["sip", "limits", key], problem, format!("write {most} or less"));
+    }
 }
 
 fn zones(sip: &Sip, report: &mut Report<'_, '_>) {

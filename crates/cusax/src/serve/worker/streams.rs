@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 
 use super::{Shared, handshake};
-use crate::config::sip::Limits as LimitsSection;
+use crate::config::limits::Limits as LimitsSection;
 use crate::serve::complaint::Complaint;
 
 /// Messages that wait to be written.
@@ -67,10 +67,16 @@ impl Wiring {
     ) -> Self {
         let (sender, orders) = mpsc::channel(WAITING);
         let size = |value: std::num::NonZeroU32| usize::try_from(value.get()).unwrap_or(usize::MAX);
+        let seconds = |value: std::num::NonZeroU32| Duration::from_secs(value.get().into());
         let limits = Limits {
             connections: size(section.connections),
             per_source: size(section.connections_per_source),
             message_bytes: size(section.message_bytes),
+            message_time: seconds(section.message_seconds),
+            first_message_time: seconds(section.message_seconds),
+            handshake_time: seconds(section.handshake_seconds),
+            idle_time: seconds(section.idle_seconds),
+            write_queue: size(section.write_queue),
             ..Limits::default()
         };
         Self { listeners, limits, control, client, orders, sender }
@@ -241,7 +247,7 @@ impl Connections {
                 let reason = DropReason::AcceptFailed;
                 let detail = "a connection could not be accepted";
                 let transport = self.listening(listener).map_or(Transport::Tcp, |listening| listening.transport);
-                let dropped = Dropped { reason, transport, remote: None, detail };
+                let dropped = Dropped { reason, transport, remote: None, count: 1, detail };
                 core.telemetry.emit(&Event::SipDropped(dropped));
                 let detail = || format!("SIP connections cannot be accepted: {error}");
                 self.unaccepted.say(&core.telemetry, detail, now);

@@ -1,0 +1,56 @@
+//! One UDP socket of the SIP thread: what waits to be sent by it, and whether it is read in time.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cusax_net::udp::{AsyncSocket, BATCH, SendBatch};
+use cusax_sip::ListenerId;
+
+/// For how long a receive buffer that is never empty is a crowd at the door and not overload.
+const STANDING: Duration = Duration::from_millis(100);
+
+/// A socket and what is to be sent by it.
+pub(super) struct SipSocket {
+    pub(super) id: ListenerId,
+    pub(super) socket: Arc<AsyncSocket>,
+    pub(super) batch: SendBatch,
+    /// Since when each read has left something behind.
+    standing: Option<Instant>,
+    /// How full its receive buffer is, in percent, if that has lasted.
+    pub(super) backlog: u8,
+    /// Datagrams that its receive buffer had not taken when it was last looked at.
+    dropped: u32,
+}
+
+impl SipSocket {
+    pub(super) fn new(id: ListenerId, socket: Arc<AsyncSocket>) -> Self {
+        let batch = SendBatch::new(BATCH, BATCH * 4_096);
+        Self { id, socket, batch, standing: None, backlog: 0, dropped: 0 }
+    }
+
+    /// Takes note of how many datagrams a read has brought; returns how many the kernel has dropped since.
+    pub(super) fn watch(&mut self, read: usize, now: Instant) -> u32 {
+        let queue = if read == BATCH { self.socket.queue().ok() } else { None };
+        let Some(queue) = queue else {
+            (self.standing, self.backlog) = (None, 0);
+            return 0;
+        };
+        let since = *self.standing.get_or_insert(now);
+        self.backlog = if now.saturating_duration_since(since) >= STANDING { queue.percent() } else { 0 };
+        let lost = queue.dropped.wrapping_sub(self.dropped);
+        self.dropped = queue.dropped;
+        lost
+    }
+
+    /// Sends what has gathered; returns what the kernel refused: where to, and how it begins.
+    pub(super) fn send(&mut self) -> Vec<(SocketAddr, Vec<u8>)> {
+        if self.batch.is_empty() {
+            return Vec::new();
+        }
+        self.socket.send_batch(&mut self.batch);
+        let failed = self.batch.failures().iter().map(|failure| (failure.to, failure.head.clone())).collect();
+        self.batch.clear();
+        failed
+    }
+}
