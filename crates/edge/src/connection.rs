@@ -4,6 +4,7 @@ use cusax_sip::{ConnectionId, Flow, Transport, Uri};
 
 use crate::Edge;
 use crate::config::{Peer, Zone};
+use crate::domain::bare;
 
 /// A stream connection that is open.
 #[derive(Debug, Default)]
@@ -26,13 +27,17 @@ impl Edge {
     }
 
     /// The SIP domains for one of which the other end of a new TLS connection must speak (RFC 5922 §7.2), the one to ask
-    /// for first; where there is none, it must not be made.
+    /// for first: those that are configured for a place, or else the one that the lookup which led there started from. Where
+    /// there is none, it must not be made.
     #[must_use]
     pub fn domains_at(&self, flow: &Flow) -> Vec<String> {
         let target =
             |target: &&crate::config::CoreTarget| target.address == flow.remote && target.transport == flow.transport;
         let Some(target) = self.config.core_places().find(target) else {
-            return self.peer_by_address(flow).map(|peer| peer.identities.clone()).unwrap_or_default();
+            // A peer's own names say more than who is to be reached through him.
+            let peer = self.peer_by_address(flow).filter(|peer| !peer.identities.is_empty());
+            let looked_up = || flow.domain.and_then(|domain| self.domains.name(domain)).map(str::to_owned);
+            return peer.map_or_else(|| looked_up().into_iter().collect(), |peer| peer.identities.clone());
         };
         let identities = &self.config.core_identities;
         // What is written as an address has no domain but those that the operator names.
@@ -74,9 +79,4 @@ impl Edge {
         let is_one = |identity: &String| domains.iter().any(|domain| domain.eq_ignore_ascii_case(identity));
         connection.is_some_and(|connection| connection.identities.iter().any(is_one))
     }
-}
-
-/// A host without the brackets of an IPv6 reference.
-fn bare(host: &str) -> &str {
-    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }

@@ -14,6 +14,7 @@ mod charge;
 pub mod config;
 mod connection;
 mod cue;
+mod domain;
 mod identity;
 mod locate;
 mod privacy;
@@ -46,6 +47,7 @@ use auth::Auth;
 use config::{CUE, Zone};
 use connection::Connection;
 use cue::VirtualUas;
+use domain::Domains;
 use locate::Lookups;
 use request::Request;
 use route::{Origin, Route, Target, Way};
@@ -116,6 +118,7 @@ pub struct Edge {
     lookups: Lookups,
     requests: HashMap<ContextId, Request>,
     connections: HashMap<ConnectionId, Connection>,
+    domains: Domains,
     outputs: VecDeque<Output>,
     started: Instant,
     unix_at_start: u64,
@@ -135,6 +138,7 @@ impl Edge {
             lookups: Lookups::default(),
             requests: HashMap::new(),
             connections: HashMap::new(),
+            domains: Domains::default(),
             outputs: VecDeque::new(),
             started: now,
             unix_at_start: unix,
@@ -337,13 +341,13 @@ impl Edge {
         });
         // One that is of no call through us goes nowhere, whoever sends it.
         match found {
-            Ok((Way::To(target), route, true)) => self.pass_ack(message, flow, &target, &route, now),
+            Ok((Way::To(target), route, true)) => self.pass_ack(message, flow, target, &route, now),
             Ok((Way::Locate(name), route, true)) => self.locate_for_ack(Arc::clone(message), flow, route, name),
             Ok((_, _, false)) | Err(_) => self.drop(DropReason::Flow, &flow, "ACK has no route"),
         }
     }
 
-    fn pass_ack(&mut self, message: &Arc<Message>, flow: Flow, target: &Target, route: &Route, now: Instant) {
+    fn pass_ack(&mut self, message: &Arc<Message>, flow: Flow, mut target: Target, route: &Route, now: Instant) {
         let origin = self.origin_of(&flow);
         let mut edit = Edit::new(Arc::clone(message));
         route::follow(route, message, &mut edit);
@@ -355,6 +359,7 @@ impl Edge {
         if missing {
             edit.set(Name::SessionId, &id.to_string());
         }
+        self.expect(&mut target);
         let hop = self.hop(target.flow, edit, false);
         self.proxy.forward_stateless(hop, now);
     }

@@ -34,7 +34,7 @@ impl Setup {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new();
-        let core = Core::start(&authority).await;
+        let core = Core::start(&authority, &["localhost"]).await;
         let [tls, wss, ws, proxied, from_core] = [(); 5].map(|()| free_address());
         authority.write(folder.path(), &["example.com"]);
         let file = format!(
@@ -190,6 +190,28 @@ async fn core_is_known_by_its_certificate_from_wherever_it_connects() {
         stranger.send(&options(setup.from_core)).await;
         setup.service.becomes(acl, count);
     }
+}
+
+#[tokio::test]
+async fn provider_that_dns_leads_to_must_show_the_domain_that_was_looked_up() {
+    let mut setup = Setup::new().await;
+    let mut right = Core::start(&setup.authority, &["localhost"]).await;
+    // The second comes on the connection of the first: there is only one.
+    for (cseq, uri) in ["sips:bob@localhost:PORT", "sip:bob@localhost:PORT;transport=tls"].into_iter().enumerate() {
+        let uri = uri.replace("PORT", &right.port.to_string());
+        setup.core.send("MESSAGE", &uri, "", 10 + u32::try_from(cseq).unwrap()).await;
+        let arrived = right.request("MESSAGE").await;
+        assert_eq!(arrived.request_uri_text(), uri);
+        right.answer(&arrived, "202 Accepted").await;
+        assert_eq!(setup.core.response().await.status(), Some(202));
+    }
+    let failed = r#"cusax_tls_handshakes_total{aspect="sip",result="certificate",side="client",version="none"}"#;
+    assert_eq!(setup.service.series(failed), 0.0);
+    let wrong = Core::start(&setup.authority, &["127.0.0.1", "other.example.com"]).await;
+    setup.core.send("MESSAGE", &format!("sip:bob@localhost:{};transport=tls", wrong.port), "", 20).await;
+    assert_eq!(setup.core.response().await.status(), Some(503));
+    assert_eq!(setup.service.series(failed), 1.0);
+    setup.service.says("no TLS with localhost: certificate of another domain");
 }
 
 #[tokio::test]
