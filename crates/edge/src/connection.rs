@@ -13,12 +13,33 @@ pub(crate) struct Connection {
     pub(crate) account: Option<i64>,
     /// The SIP domains that the certificate at its other end speaks for (RFC 5922).
     identities: Vec<String>,
+    /// The users of our domain whom that certificate names, where it is a user's.
+    users: Vec<String>,
 }
 
 impl Edge {
     /// Takes word of a new stream connection, and of the SIP domains that the certificate at its other end speaks for.
     pub fn handle_opened(&mut self, connection: ConnectionId, identities: Vec<String>) {
-        self.connections.insert(connection, Connection { account: None, identities });
+        self.connections.insert(connection, Connection { account: None, identities, users: Vec::new() });
+    }
+
+    /// Takes word of the users whom the certificate at the other end of a connection names, by their URIs. Those of other
+    /// domains prove nothing here.
+    pub fn handle_certified(&mut self, connection: ConnectionId, users: &[String]) {
+        let of_ours = |uri: &String| {
+            let uri = Uri::parse(uri).filter(|uri| self.config.is_own_domain(uri.host))?;
+            Some(uri.user_unescaped().into_owned()).filter(|user| !user.is_empty())
+        };
+        let users = users.iter().filter_map(of_ours).collect();
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.users = users;
+        }
+    }
+
+    /// The user whom the certificate on a connection names: of several, the one that a request is from.
+    pub(crate) fn certified(&self, connection: ConnectionId, from: &str) -> Option<&str> {
+        let users = &self.connections.get(&connection)?.users;
+        users.iter().find(|user| *user == from).or(users.first()).map(String::as_str)
     }
 
     /// Takes word that a stream connection is gone.

@@ -265,7 +265,7 @@ pub struct CallEnded {
 }
 
 closed_enum! {
-    /// Result of a digest exchange.
+    /// Result of a digest exchange, or of looking at a certificate.
     AuthResult {
         /// Right.
         Ok = "ok",
@@ -287,7 +287,7 @@ closed_enum! {
 }
 
 closed_enum! {
-    /// A digest algorithm (RFC 8760).
+    /// How somebody proves who he is: a digest algorithm (RFC 8760), or a certificate.
     Algorithm {
         /// MD5.
         Md5 = "MD5",
@@ -295,6 +295,8 @@ closed_enum! {
         Sha256 = "SHA-256",
         /// SHA-512-256.
         Sha512_256 = "SHA-512-256",
+        /// A certificate of TLS, which needs no digest.
+        Certificate = "certificate",
         /// None yet.
         None = "none",
     }

@@ -34,6 +34,7 @@ impl Default for Sip {
             zone: Zone::Access,
             advertise: None,
             proxy_protocol: false,
+            user_certificates: false,
             require_certificate: false,
         };
         Self {
@@ -61,7 +62,12 @@ pub(crate) struct Listener {
     /// Whether a load balancer says for whom it connects (PROXY protocol, version 2); nobody else may reach the address.
     #[serde(default)]
     pub(crate) proxy_protocol: bool,
-    /// Whether who connects by TLS must show a certificate by an authority of tls.client_ca.
+    /// Whether user agents are asked for a certificate by an authority of tls.user_ca. Who has none goes on with a password;
+    /// one that has expired or is of another authority is refused. Browsers ask their users which one to show.
+    #[serde(default)]
+    pub(crate) user_certificates: bool,
+    /// Whether who connects by TLS must show a certificate by an authority of tls.client_ca (or of tls.user_ca, where
+    /// user_certificates says that these are asked for).
     #[serde(default)]
     pub(crate) require_certificate: bool,
 }

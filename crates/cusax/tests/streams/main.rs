@@ -20,6 +20,8 @@ use wire::Wire;
 /// A service with a listener of each kind, and the core behind it.
 struct Setup {
     authority: Authority,
+    /// That of users' certificates.
+    users: Authority,
     service: Service,
     core: Core,
     tls: SocketAddr,
@@ -34,6 +36,8 @@ impl Setup {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new();
+        let users = Authority::new();
+        users.write_own(&folder.path().join("user-ca.pem"));
         let core = Core::start(&authority, &["localhost"]).await;
         let [tls, wss, ws, proxied, from_core] = [(); 5].map(|()| free_address());
         authority.write(folder.path(), &["example.com"]);
@@ -45,10 +49,12 @@ impl Setup {
             certificate = "cert.pem"
             private_key = "key.pem"
             client_ca = "ca.pem"
+            user_ca = "user-ca.pem"
             server_ca = "ca.pem"
             [[sip.listener]]
             address = "tls:{tls}"
             zone = "access"
+            user_certificates = true
             [[sip.listener]]
             address = "wss:{wss}"
             zone = "access"
@@ -75,7 +81,7 @@ impl Setup {
         std::fs::write(folder.path().join("cusax.toml"), file).unwrap();
         service::add_account(folder.path(), "alice", "s3cret");
         let service = Service::start(folder.path());
-        Self { authority, service, core, tls, wss, ws, proxied, from_core, _folder: folder }
+        Self { authority, users, service, core, tls, wss, ws, proxied, from_core, _folder: folder }
     }
 }
 
@@ -190,6 +196,36 @@ async fn core_is_known_by_its_certificate_from_wherever_it_connects() {
         stranger.send(&options(setup.from_core)).await;
         setup.service.becomes(acl, count);
     }
+}
+
+#[tokio::test]
+async fn phone_with_a_certificate_of_its_account_is_asked_for_no_password() {
+    let mut setup = Setup::new().await;
+    let connect = async |users: &Authority, uri: &str| {
+        let wire = Wire::tls_of(setup.tls, &setup.authority, users, uri).await;
+        Phone { wire: wire.unwrap(), transport: "tls", via: "TLS" }
+    };
+    let mut alice = connect(&setup.users, "sip:alice@example.com").await;
+    alice.wire.send(&alice.request("REGISTER", "sip:example.com", 1, "")).await;
+    let arrived = setup.core.request("REGISTER").await;
+    setup.core.answer(&arrived, "200 OK").await;
+    assert_eq!(alice.wire.receive().await.status(), Some(200));
+    let auth =
+        |result: &str, algorithm: &str| format!(r#"cusax_sip_auth_total{{algorithm="{algorithm}",result="{result}"}}"#);
+    setup.service.becomes(&auth("ok", "certificate"), 1.0);
+    let other = alice.request("MESSAGE", "sip:bob@example.com", 2, "").replace("From: <sip:alice@", "From: <sip:bob@");
+    alice.wire.send(&other).await;
+    assert_eq!(alice.wire.receive().await.status(), Some(403));
+    setup.service.becomes(&auth("mismatch", "certificate"), 1.0);
+
+    let mut stranger = connect(&setup.users, "sip:mallory@example.com").await;
+    stranger.wire.send(&stranger.request("REGISTER", "sip:example.com", 3, "")).await;
+    assert_eq!(stranger.wire.receive().await.status(), Some(401));
+    // In TLS 1.3 a client is done before it is looked at.
+    let _unknown = connect(&Authority::new(), "sip:alice@example.com").await;
+    setup.service.becomes(r#"cusax_sip_dropped_total{reason="tls"}"#, 1.0);
+    let refused = r#"cusax_tls_handshakes_total{aspect="sip",result="certificate",side="server",version="none"}"#;
+    assert_eq!(setup.service.series(refused), 1.0);
 }
 
 #[tokio::test]

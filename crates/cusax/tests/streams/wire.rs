@@ -45,6 +45,19 @@ impl Wire {
         Self::Tls(Box::new(shake(stream, authority, name).await.unwrap()))
     }
 
+    /// A connection with a certificate of a user, by an authority of users.
+    pub(crate) async fn tls_of(
+        to: SocketAddr,
+        authority: &Authority,
+        users: &Authority,
+        uri: &str,
+    ) -> io::Result<Self> {
+        let stream = TcpStream::connect(to).await?;
+        let server = ServerName::try_from("example.com").unwrap();
+        let connector = TlsConnector::from(authority.client_by(users, Some(uri)));
+        Ok(Self::Tls(Box::new(connector.connect(server, stream).await?)))
+    }
+
     pub(crate) async fn ws(to: SocketAddr) -> Self {
         Self::Ws(Box::new(upgrade(TcpStream::connect(to).await.unwrap()).await))
     }

@@ -15,4 +15,5 @@ mod session;
 mod strict;
 mod torture;
 mod upstream;
+mod users;
 mod world;

@@ -47,6 +47,8 @@ pub struct Security {
     /// The SIP domains that the other end's certificate speaks for (RFC 5922 §7.1), once its chain was verified; none
     /// where it showed no certificate.
     pub identities: Vec<String>,
+    /// The URIs of the users whom its certificate names, once an authority of users vouched for it; never of a server.
+    pub users: Vec<String>,
 }
 
 /// Why a connection never came to its first message.
@@ -195,7 +197,9 @@ async fn shake_accepted(
             Some(server) => {
                 layer = Layer::Tls;
                 let accepted = TlsAcceptor::from(server.config()).accept(socket).await;
-                secured(TlsStream::from(accepted.map_err(|error| of_tls(&error))?))?
+                let accepted = accepted.map_err(|error| of_tls(&error))?;
+                let client = server.vouched(accepted.get_ref().1.peer_certificates().unwrap_or_default());
+                secured(TlsStream::from(accepted), client.identities, client.users)?
             }
         };
         if !layers.websocket {
@@ -220,19 +224,24 @@ async fn shake_connected(
         let known = target.client.to(&target.domains);
         let (config, asked) = known.ok_or(Cause::Invalid("it is not known whose certificate to expect"))?;
         let connecting = TlsConnector::from(config).connect(asked, Socket::from(stream));
-        let (wire, security) = secured(TlsStream::from(connecting.await.map_err(|error| of_tls(&error))?))?;
+        let connected = connecting.await.map_err(|error| of_tls(&error))?;
+        let shown = connected.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let identities = shown.map(tls::identities).unwrap_or_default();
+        let (wire, security) = secured(TlsStream::from(connected), identities, Vec::new())?;
         Ok(Established { carrier: Carrier::Bytes(wire), local, peer, security })
     };
     let done = timeout(limits.handshake_time, work).await.unwrap_or(Err(Cause::Deadline));
     done.map_err(|cause| CloseReason::Handshake(HandshakeFailure { layer: Layer::Tls, cause }))
 }
 
-fn secured(tls: TlsStream<Socket>) -> Result<(Wire, Option<Security>), Cause> {
+fn secured(
+    tls: TlsStream<Socket>,
+    identities: Vec<String>,
+    users: Vec<String>,
+) -> Result<(Wire, Option<Security>), Cause> {
     let (_, session) = tls.get_ref();
     let version = tls::Version::of(session.protocol_version()).ok_or(Cause::Invalid("no version of TLS"))?;
-    let shown = session.peer_certificates().and_then(|chain| chain.first());
-    let identities = shown.map(tls::identities).unwrap_or_default();
-    Ok((Wire::from(tls), Some(Security { version, identities })))
+    Ok((Wire::from(tls), Some(Security { version, identities, users })))
 }
 
 fn failed(error: &io::Error) -> CloseReason {
@@ -261,6 +270,8 @@ const fn of_certificate(error: &CertificateError) -> &'static str {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "certificate expired",
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "certificate not yet valid",
         CertificateError::UnknownIssuer => "certificate by an unknown authority",
+        CertificateError::Revoked => "certificate revoked",
+        CertificateError::UnknownRevocationStatus => "certificate of an authority without revocation list",
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "certificate of another domain"
         }

@@ -233,7 +233,7 @@ async fn client_that_answers_pings_stays() {
 async fn goes_over_tls_as_well() {
     let authority = Authority::new();
     let credentials = authority.issue(&["example.com"]).credentials();
-    let tls = Some(Server::new(&credentials, Version::V1_2, &ClientCertificates::Unasked));
+    let tls = Some(Server::new(&credentials, Version::V1_2, &ClientCertificates::default()));
     let (mut server, address) = listening(Layers { tls, ..plain() }, Limits::default());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)

@@ -1,6 +1,7 @@
 //! Listeners, the core, peers and authentication.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use super::{Report, collide};
 use crate::config::Config;
@@ -8,6 +9,7 @@ use crate::config::address::{Host, ListenerAddress, SipTarget, Transport};
 use crate::config::document::at;
 use crate::config::network::Network;
 use crate::config::sip::{Listener, Sip, Zone};
+use crate::config::tls::Tls;
 
 pub(super) fn check(config: &Config, report: &mut Report<'_, '_>) {
     let sip = &config.sip;
@@ -17,6 +19,7 @@ pub(super) fn check(config: &Config, report: &mut Report<'_, '_>) {
     peers(sip, report);
     algorithms(sip, report);
     layers(config, report);
+    revocations(config, report);
 }
 
 fn zones(sip: &Sip, report: &mut Report<'_, '_>) {
@@ -83,15 +86,45 @@ fn layers(config: &Config, report: &mut Report<'_, '_>) {
             let problem = "the core is known by its address, and a PROXY header can name any";
             report.refuse(&at_key("proxy_protocol"), problem, advice);
         }
-        if listener.require_certificate {
-            if transport != Transport::Tls {
-                let problem = format!("clients show no certificate over {transport}");
-                report.refuse(&at_key("require_certificate"), problem, "write a tls address, or take the key out");
-            } else if config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_none()) {
-                let advice = "add client_ca = \"client-ca.pem\" to [tls]";
-                report.refuse(&at_key("require_certificate"), "no authority of such certificates is known", advice);
-            }
+        certificates(config, listener, index, report);
+    }
+}
+
+/// Which certificates those who connect are asked for.
+fn certificates(config: &Config, listener: &Listener, index: usize, report: &mut Report<'_, '_>) {
+    let transport = listener.address.transport;
+    let mut refuse = |key, problem: &str, advice| {
+        report.refuse(&[at!["sip", "listener", index].to_vec(), at![key].to_vec()].concat(), problem, advice);
+    };
+    let none_shown = format!("clients show no certificate over {transport}");
+    let unknown = "no authority of such certificates is known";
+    let absent = |file: fn(&Tls) -> &Option<PathBuf>| config.tls.as_ref().is_some_and(|tls| file(tls).is_none());
+    let users = listener.user_certificates;
+    if users && !transport.is_secure() {
+        refuse("user_certificates", &none_shown, "write a tls or wss address, or take the key out");
+    } else if users && listener.zone != Zone::Access {
+        let problem = "user agents connect to access listeners only";
+        refuse(
+            "user_certificates",
+            problem,
+            "take the key out; servers are known by tls.client_ca and certificate_names",
+        );
+    } else if users && absent(|tls| &tls.user_ca) {
+        refuse("user_certificates", unknown, "add user_ca = \"user-ca.pem\" to [tls]");
+    }
+    if listener.require_certificate && !users {
+        if transport != Transport::Tls {
+            refuse("require_certificate", &none_shown, "write a tls address, or take the key out");
+        } else if absent(|tls| &tls.client_ca) {
+            refuse("require_certificate", unknown, "add client_ca = \"client-ca.pem\" to [tls]");
         }
+    }
+}
+
+fn revocations(config: &Config, report: &mut Report<'_, '_>) {
+    if config.tls.as_ref().is_some_and(|tls| tls.user_crl.is_some() && tls.user_ca.is_none()) {
+        let advice = "add user_ca = \"user-ca.pem\", whose certificates these are, or take the key out";
+        report.refuse(at!["tls", "user_crl"], "there are no certificates of users that could be revoked", advice);
     }
 }
 

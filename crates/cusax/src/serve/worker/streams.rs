@@ -167,8 +167,10 @@ impl Connections {
                     let side = if listener.is_some() { Side::Server } else { Side::Client };
                     core.telemetry.emit(&handshake::done(side, security.version, peer));
                 }
-                let identities = security.map(|security| security.identities).unwrap_or_default();
+                let (identities, users) =
+                    security.map(|security| (security.identities, security.users)).unwrap_or_default();
                 core.edge.handle_opened(ConnectionId(connection.get()), identities);
+                core.edge.handle_certified(ConnectionId(connection.get()), &users);
                 if let Some(flow) = self.flow(connection.get()) {
                     self.tell(&core.telemetry, &flow, result);
                 }
