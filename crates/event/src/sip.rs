@@ -127,6 +127,8 @@ closed_enum! {
         Tls = "tls",
         /// A connection that did not become a WebSocket for SIP.
         WebSocket = "websocket",
+        /// A WebSocket for a page of an origin that is not let in.
+        Origin = "origin",
     }
 }
 

@@ -58,7 +58,9 @@ impl Tls {
             (None, true) => return Err(anyhow!("{} needs [tls]", listener.address)),
         };
         let websocket = matches!(transport, Transport::Ws | Transport::Wss);
-        Ok(Layers { proxy_protocol: listener.proxy_protocol, tls, websocket })
+        let balancers = listener.proxy_protocol.iter().map(|network| (network.address, network.bits)).collect();
+        let origins = listener.origins.iter().map(ToString::to_string).collect();
+        Ok(Layers { balancers, tls, websocket, origins })
     }
 
     /// What makes connections, where any may be made; without authorities none can be.

@@ -28,6 +28,7 @@ struct Setup {
     wss: SocketAddr,
     ws: SocketAddr,
     proxied: SocketAddr,
+    proxied_tcp: SocketAddr,
     from_core: SocketAddr,
     _folder: tempfile::TempDir,
 }
@@ -39,7 +40,7 @@ impl Setup {
         let users = Authority::new();
         users.write_own(&folder.path().join("user-ca.pem"));
         let core = Core::start(&authority, &["localhost"]).await;
-        let [tls, wss, ws, proxied, from_core] = [(); 5].map(|()| free_address());
+        let [tls, wss, ws, proxied, proxied_tcp, from_core] = [(); 6].map(|()| free_address());
         authority.write(folder.path(), &["example.com"]);
         let file = format!(
             r#"
@@ -61,10 +62,15 @@ impl Setup {
             [[sip.listener]]
             address = "ws:{ws}"
             zone = "access"
+            origins = ["https://phone.example.com"]
             [[sip.listener]]
             address = "tls:{proxied}"
             zone = "access"
-            proxy_protocol = true
+            proxy_protocol = ["127.0.0.1"]
+            [[sip.listener]]
+            address = "tcp:{proxied_tcp}"
+            zone = "access"
+            proxy_protocol = ["127.0.0.1"]
             [[sip.listener]]
             address = "tls:{from_core}"
             zone = "core"
@@ -81,9 +87,12 @@ impl Setup {
         std::fs::write(folder.path().join("cusax.toml"), file).unwrap();
         service::add_account(folder.path(), "alice", "s3cret");
         let service = Service::start(folder.path());
-        Self { authority, users, service, core, tls, wss, ws, proxied, from_core, _folder: folder }
+        Self { authority, users, service, core, tls, wss, ws, proxied, proxied_tcp, from_core, _folder: folder }
     }
 }
+
+/// What a balancer sends first, for 192.0.2.7 at port 5060.
+const HEADER: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\xc0\0\x02\x01\x13\xc4\x13\xc5";
 
 /// A phone of alice's.
 struct Phone {
@@ -170,8 +179,7 @@ async fn browser_over_wss_and_ws_is_reached_through_its_flow_until_its_connectio
 #[tokio::test]
 async fn phone_behind_a_balancer_is_the_one_that_the_balancer_names() {
     let setup = Setup::new().await;
-    let header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\xc0\0\x02\x01\x13\xc4\x13\xc5";
-    let wire = Wire::tls(setup.proxied, &setup.authority, Some(header)).await.unwrap();
+    let wire = Wire::tls(setup.proxied, &setup.authority, Some(HEADER)).await.unwrap();
     let mut phone = Phone { wire, transport: "tls", via: "TLS" };
     let request = phone.request("REGISTER", "sip:example.com", 1, "");
     phone.wire.send(&request).await;
@@ -180,6 +188,37 @@ async fn phone_behind_a_balancer_is_the_one_that_the_balancer_names() {
     assert!(via.contains(";received=192.0.2.7") && via.contains(";rport=5060"), "{via}");
     assert!(Wire::tls(setup.proxied, &setup.authority, None).await.is_err());
     setup.service.becomes(r#"cusax_sip_dropped_total{reason="proxy_header"}"#, 1.0);
+}
+
+#[tokio::test]
+async fn header_of_who_is_no_balancer_is_no_header() {
+    let setup = Setup::new().await;
+    let elsewhere = "127.0.0.2".parse().unwrap();
+    let wire = Wire::tls_by(elsewhere, setup.proxied, &setup.authority, None).await.unwrap();
+    let mut phone = Phone { wire, transport: "tls", via: "TLS" };
+    let request = phone.request("REGISTER", "sip:example.com", 1, "");
+    phone.wire.send(&request).await;
+    let challenged = phone.wire.receive().await;
+    let via = challenged.first(Name::Via).unwrap();
+    assert!(via.contains(";received=127.0.0.2"), "{via}");
+    assert!(Wire::tls_by(elsewhere, setup.proxied, &setup.authority, Some(HEADER)).await.is_err());
+    setup.service.becomes(r#"cusax_sip_dropped_total{reason="tls"}"#, 1.0);
+    let request = [HEADER, phone.request("REGISTER", "sip:example.com", 2, "").as_bytes()].concat();
+    let answer = wire::plain_from(elsewhere, setup.proxied_tcp, &request).await;
+    assert_eq!(answer.trim(), "", "nothing of what followed was taken for a request");
+    setup.service.becomes(r#"cusax_sip_dropped_total{reason="malformed"}"#, 1.0);
+    setup.service.becomes(r#"cusax_sip_dropped_total{reason="proxy_header"}"#, 0.0);
+}
+
+#[tokio::test]
+async fn page_of_another_origin_opens_no_websocket() {
+    let setup = Setup::new().await;
+    let upgrade = b"GET / HTTP/1.1\r\nHost: example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                    Sec-WebSocket-Protocol: sip\r\nOrigin: https://evil.example\r\n\r\n";
+    let answer = wire::plain(setup.ws, upgrade).await;
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    setup.service.becomes(r#"cusax_sip_dropped_total{reason="origin"}"#, 1.0);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use rustls::{AlertDescription, CertificateError, Error};
 use tokio::net::TcpStream;
@@ -13,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
+use super::balancers::Balancers;
 use super::connection::prepare;
 use super::websocket::{self, WebSocket};
 use super::wire::{Socket, Wire};
@@ -22,12 +24,14 @@ use crate::tls;
 /// What the connections of a listener begin with; nothing of it: TCP.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
-    /// A PROXY header, version 2: who connects is whom it names. Nobody but the balancer may reach such a listener.
-    pub proxy_protocol: bool,
+    /// From these, a PROXY header, version 2: who connects is whom it names. All others connect for themselves.
+    pub balancers: Balancers,
     /// TLS.
     pub tls: Option<tls::Server>,
     /// The upgrade to a WebSocket, in which each message is one of ours.
     pub websocket: bool,
+    /// The origins whose pages may ask for that (RFC 6455 §10.2), as browsers write them; all where there are none.
+    pub origins: Arc<[String]>,
 }
 
 /// Whom a connection of ours is made to by TLS.
@@ -84,6 +88,8 @@ pub enum Cause {
     Refused(&'static str),
     /// It is not the protocol.
     Invalid(&'static str),
+    /// A web page of an origin that is not let in.
+    Origin,
 }
 
 impl Cause {
@@ -96,6 +102,7 @@ impl Cause {
             Self::Certificate(_) => "certificate",
             Self::Refused(_) => "refused",
             Self::Invalid(_) => "invalid",
+            Self::Origin => "origin",
         }
     }
 
@@ -105,6 +112,7 @@ impl Cause {
         match self {
             Self::Deadline => "not done in time",
             Self::Closed => "the other end went away",
+            Self::Origin => "WebSocket of a page that is not let in",
             Self::Certificate(detail) | Self::Refused(detail) | Self::Invalid(detail) => detail,
         }
     }
@@ -125,12 +133,6 @@ pub(super) enum Carrier {
     Bytes(Wire),
     /// Messages.
     WebSocket(Box<WebSocket>),
-}
-
-impl Layers {
-    pub(super) const fn are_none(&self) -> bool {
-        !self.proxy_protocol && self.tls.is_none() && !self.websocket
-    }
 }
 
 /// Does on `control` what a connection that was accepted begins with.
@@ -188,7 +190,7 @@ async fn shake_accepted(
     let work = async {
         let mut peer = peer;
         let local = prepare(&stream).map_err(|_| Cause::Closed)?;
-        if layers.proxy_protocol {
+        if layers.balancers.include(peer.ip()) {
             peer = proxy_header::read(&mut stream).await?.unwrap_or(peer);
         }
         let socket = Socket::from(stream);
@@ -206,7 +208,7 @@ async fn shake_accepted(
             return Ok(Established { carrier: Carrier::Bytes(wire), local, peer, security });
         }
         layer = Layer::WebSocket;
-        let websocket = websocket::accept(wire, limits.message_bytes).await?;
+        let websocket = websocket::accept(wire, &layers.origins, limits.message_bytes).await?;
         Ok(Established { carrier: Carrier::WebSocket(Box::new(websocket)), local, peer, security })
     };
     let done = timeout(limits.handshake_time, work).await.unwrap_or(Err(Cause::Deadline));

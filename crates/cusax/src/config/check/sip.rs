@@ -78,13 +78,18 @@ fn layers(config: &Config, report: &mut Report<'_, '_>) {
             let problem = format!("{transport} is for browsers and other user agents, not for SIP servers");
             report.refuse(&at_key("address"), problem, "write a tls, tcp or udp address, or zone = \"access\"");
         }
-        if listener.proxy_protocol && is_udp(transport) {
+        let proxied = !listener.proxy_protocol.is_empty();
+        if proxied && is_udp(transport) {
             let advice = "take the key out; a balancer of datagrams must keep their addresses";
             report.refuse(&at_key("proxy_protocol"), "there is no PROXY header before datagrams", advice);
-        } else if listener.proxy_protocol && listener.zone == Zone::Core {
+        } else if proxied && listener.zone == Zone::Core {
             let advice = "take the key out; let the core connect to this listener itself";
             let problem = "the core is known by its address, and a PROXY header can name any";
             report.refuse(&at_key("proxy_protocol"), problem, advice);
+        }
+        if !listener.origins.is_empty() && !is_websocket(transport) {
+            let problem = format!("web pages do not connect over {transport}");
+            report.refuse(&at_key("origins"), problem, "write a ws or wss address, or take the key out");
         }
         certificates(config, listener, index, report);
     }
