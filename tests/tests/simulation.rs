@@ -34,7 +34,7 @@ fn place(agent: usize) -> SocketAddr {
 }
 
 fn flow(remote: SocketAddr) -> Flow {
-    Flow { listener: ListenerId(0), transport: Transport::Udp, remote, connection: None }
+    Flow { listener: ListenerId(0), transport: Transport::Udp, remote, connection: None, domain: None }
 }
 
 impl World {

@@ -21,6 +21,7 @@ pub(crate) mod media;
 pub(crate) mod name;
 pub(crate) mod network;
 pub(crate) mod numbers;
+pub(crate) mod origin;
 pub(crate) mod schema;
 pub(crate) mod service;
 mod shape;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use cusax_event::sip::{Auth as AuthEvent, AuthResult};
+use cusax_event::sip::{Algorithm, Auth as AuthEvent, AuthResult};
 use cusax_event::{Event, Identity};
 use cusax_sip::proxy::ContextId;
 use cusax_sip::{Method, Name};
@@ -30,8 +30,7 @@ impl Edge {
             Origin::Access if self.challenges(request) => {
                 let exempt = !self.owes_credentials(request);
                 match (Auth::claimed(message, domain), self.proved(request)) {
-                    (Some(key), _) => Ok(Some(key)),
-                    (None, Some(id)) => Ok(Some(AccountKey::Id(id))),
+                    (Some(key), _) | (None, Some(key)) => Ok(Some(key)),
                     (None, None) if exempt => Ok(None),
                     (None, None) => Err(AuthResult::Challenged),
                 }
@@ -49,9 +48,19 @@ impl Edge {
         !(auth::is_exempt(request.message.method()) || emergency || foreign)
     }
 
-    /// The account that proved itself on a stream connection.
-    fn proved(&self, request: &Request) -> Option<i64> {
-        request.own_connection().and_then(|connection| self.connections.get(&connection)?.account)
+    /// The account that proved itself on a stream connection, by its certificate or by credentials before this request.
+    fn proved(&self, request: &Request) -> Option<AccountKey> {
+        let by_credentials =
+            || request.own_connection().and_then(|connection| self.connections.get(&connection)?.account);
+        let by_certificate = self.certified_user(request).map(|user| AccountKey::User(user.to_owned()));
+        by_certificate.or_else(|| by_credentials().map(AccountKey::Id))
+    }
+
+    /// The user whose certificate the connection was made with, where nobody of another domain speaks on it now.
+    fn certified_user(&self, request: &Request) -> Option<&str> {
+        let connection = request.own_connection().filter(|_| !self.is_foreign(&request.message))?;
+        let from = request.message.address(Name::From).and_then(|from| from.uri());
+        self.certified(connection, &from.map(|from| from.user_unescaped()).unwrap_or_default())
     }
 
     /// Remembers who proved himself on a stream connection; a datagram's source proves nobody.
@@ -65,7 +74,8 @@ impl Edge {
     fn speaks_for(&self, request: &Request, account: &Account) -> bool {
         let from = request.message.address(Name::From).and_then(|from| from.uri());
         let named = from.is_some_and(|from| self.config.is_our_host(&from) && account.owns(&from.user_unescaped()));
-        named || request.own_dialog() == Some(account.id)
+        // A certificate is its user's alone, and there is nothing else to ask him for: another name is checked against it.
+        named || request.own_dialog() == Some(account.id) || self.certified_user(request).is_some()
     }
 
     /// Goes on once the accounts are known.
@@ -101,6 +111,7 @@ impl Edge {
                     }
                 } else if let Some(account) = caller.filter(|account| !claimed && self.speaks_for(&request, account)) {
                     // He proved himself on this very connection, and nobody else speaks on it.
+                    self.tell_certified(&request, account.id);
                     request.verified = true;
                     request.correlation.account = Some(account.id);
                     request.caller = Some(account);
@@ -142,6 +153,17 @@ impl Edge {
         self.refuse(id, status, cusax_sip::status::reason_phrase(status), &headers, now);
     }
 
+    /// Says once on a connection that a certificate let an account in.
+    fn tell_certified(&mut self, request: &Request, account: i64) {
+        if self.certified_user(request).is_none() {
+            return;
+        }
+        let connection = request.own_connection().and_then(|connection| self.connections.get_mut(&connection));
+        if connection.is_some_and(|connection| connection.account.replace(account) != Some(account)) {
+            self.tell_auth(request, AuthResult::Ok);
+        }
+    }
+
     fn tell_auth(&mut self, request: &Request, result: AuthResult) {
         let event = self.auth_event(request, result);
         self.tell(event);
@@ -149,9 +171,11 @@ impl Edge {
 
     fn auth_event(&self, request: &Request, result: AuthResult) -> Event {
         let user = request.message.address(Name::From).map(|from| Identity::uri(from.uri_text));
+        let by_digest = auth::algorithm_of(&request.message, &self.config.domain);
+        let certified = by_digest == Algorithm::None && self.certified_user(request).is_some();
         Event::SipAuth(AuthEvent {
             result,
-            algorithm: auth::algorithm_of(&request.message, &self.config.domain),
+            algorithm: if certified { Algorithm::Certificate } else { by_digest },
             user,
             remote: request.flow.remote,
             correlation: request.correlation.clone(),

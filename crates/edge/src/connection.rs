@@ -4,6 +4,7 @@ use cusax_sip::{ConnectionId, Flow, Transport, Uri};
 
 use crate::Edge;
 use crate::config::{Peer, Zone};
+use crate::domain::bare;
 
 /// A stream connection that is open.
 #[derive(Debug, Default)]
@@ -12,12 +13,33 @@ pub(crate) struct Connection {
     pub(crate) account: Option<i64>,
     /// The SIP domains that the certificate at its other end speaks for (RFC 5922).
     identities: Vec<String>,
+    /// The users of our domain whom that certificate names, where it is a user's.
+    users: Vec<String>,
 }
 
 impl Edge {
     /// Takes word of a new stream connection, and of the SIP domains that the certificate at its other end speaks for.
     pub fn handle_opened(&mut self, connection: ConnectionId, identities: Vec<String>) {
-        self.connections.insert(connection, Connection { account: None, identities });
+        self.connections.insert(connection, Connection { account: None, identities, users: Vec::new() });
+    }
+
+    /// Takes word of the users whom the certificate at the other end of a connection names, by their URIs. Those of other
+    /// domains prove nothing here.
+    pub fn handle_certified(&mut self, connection: ConnectionId, users: &[String]) {
+        let of_ours = |uri: &String| {
+            let uri = Uri::parse(uri).filter(|uri| self.config.is_own_domain(uri.host))?;
+            Some(uri.user_unescaped().into_owned()).filter(|user| !user.is_empty())
+        };
+        let users = users.iter().filter_map(of_ours).collect();
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.users = users;
+        }
+    }
+
+    /// The user whom the certificate on a connection names: of several, the one that a request is from.
+    pub(crate) fn certified(&self, connection: ConnectionId, from: &str) -> Option<&str> {
+        let users = &self.connections.get(&connection)?.users;
+        users.iter().find(|user| *user == from).or(users.first()).map(String::as_str)
     }
 
     /// Takes word that a stream connection is gone.
@@ -26,13 +48,17 @@ impl Edge {
     }
 
     /// The SIP domains for one of which the other end of a new TLS connection must speak (RFC 5922 §7.2), the one to ask
-    /// for first; where there is none, it must not be made.
+    /// for first: those that are configured for a place, or else the one that the lookup which led there started from. Where
+    /// there is none, it must not be made.
     #[must_use]
     pub fn domains_at(&self, flow: &Flow) -> Vec<String> {
         let target =
             |target: &&crate::config::CoreTarget| target.address == flow.remote && target.transport == flow.transport;
         let Some(target) = self.config.core_places().find(target) else {
-            return self.peer_by_address(flow).map(|peer| peer.identities.clone()).unwrap_or_default();
+            // A peer's own names say more than who is to be reached through him.
+            let peer = self.peer_by_address(flow).filter(|peer| !peer.identities.is_empty());
+            let looked_up = || flow.domain.and_then(|domain| self.domains.name(domain)).map(str::to_owned);
+            return peer.map_or_else(|| looked_up().into_iter().collect(), |peer| peer.identities.clone());
         };
         let identities = &self.config.core_identities;
         // What is written as an address has no domain but those that the operator names.
@@ -74,9 +100,4 @@ impl Edge {
         let is_one = |identity: &String| domains.iter().any(|domain| domain.eq_ignore_ascii_case(identity));
         connection.is_some_and(|connection| connection.identities.iter().any(is_one))
     }
-}
-
-/// A host without the brackets of an IPv6 reference.
-fn bare(host: &str) -> &str {
-    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }

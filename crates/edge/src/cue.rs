@@ -15,7 +15,7 @@ use cusax_sip::{Compose, Edit, Flow, Message, Method, Name, Transmit, Transport}
 
 use crate::config::CUE;
 use crate::request::Request;
-use crate::token::Place;
+use crate::token::{Place, Token};
 use crate::{ContextId, Edge};
 
 /// User part of the virtual UAS' Contact.
@@ -170,7 +170,9 @@ impl Edge {
         let mut edit = Edit::new(Arc::clone(&request.message));
         edit.pop(Name::Route, request.route.own);
         let dialog = (request.message.call_id(), request.route.is_sips(&request.message));
-        if let Some(line) = self.config.record_route(&request.flow, (request.account(), None), Place::Dialog, dialog) {
+        let (flow, account) = (request.flow, request.account());
+        let token = Token { flow, account, core: None, domain: None, place: Place::Dialog };
+        if let Some(line) = self.config.record_route(&token, dialog) {
             edit.push_above(Name::RecordRoute, &line);
         }
         let flow = Flow { listener: CUE, transport: Transport::Internal, ..request.flow };

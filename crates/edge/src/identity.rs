@@ -223,7 +223,7 @@ impl Edge {
     /// Puts our Path on a registration, so that calls come back through this very flow (RFC 3327, RFC 5626 §5.1).
     fn add_path(&self, request: &Request, target: &Target, edit: &mut Edit) {
         let account = request.caller.as_ref().map(|account| account.id);
-        let token = Token { flow: request.flow, account, core: None, place: Place::Path };
+        let token = Token { flow: request.flow, account, core: None, domain: None, place: Place::Path };
         let sealed = self.config.seal(&token, request.message.call_id());
         let sips = request.route.is_sips(&request.message);
         if let Some(path) = sealed.and_then(|sealed| self.config.own_uri(&target.flow, Some(&sealed), sips)) {
@@ -269,8 +269,11 @@ impl Edge {
         let core = [&request.flow, &target.flow].into_iter().find_map(|flow| self.config.core_target(flow.remote));
         let core = core.map(|core| core.address);
         let dialog = (message.call_id(), request.route.is_sips(message));
-        for (flow, account) in [(&request.flow, request.account()), (&target.flow, target.account)] {
-            if let Some(line) = self.config.record_route(flow, (account, core), place, dialog) {
+        let (from, to) =
+            ((request.flow, request.account(), None), (target.flow, target.account, target.domain.clone()));
+        for (flow, account, domain) in [from, to] {
+            let token = Token { flow, account, core, domain, place };
+            if let Some(line) = self.config.record_route(&token, dialog) {
                 edit.push_above(Name::RecordRoute, &line);
             }
         }

@@ -14,6 +14,7 @@ mod charge;
 pub mod config;
 mod connection;
 mod cue;
+mod domain;
 mod identity;
 mod locate;
 mod overload;
@@ -49,6 +50,7 @@ use auth::Auth;
 use config::{CUE, Zone};
 use connection::Connection;
 use cue::VirtualUas;
+use domain::Domains;
 use locate::Lookups;
 use overload::Overload;
 use rate::Rates;
@@ -125,6 +127,7 @@ pub struct Edge {
     rates: Rates,
     overload: Overload,
     connections: HashMap<ConnectionId, Connection>,
+    domains: Domains,
     outputs: VecDeque<Output>,
     started: Instant,
     unix_at_start: u64,
@@ -147,6 +150,7 @@ impl Edge {
             rates: Rates::new([seed[2], seed[0]]),
             overload: Overload::default(),
             connections: HashMap::new(),
+            domains: Domains::default(),
             outputs: VecDeque::new(),
             started: now,
             unix_at_start: unix,
@@ -354,13 +358,13 @@ impl Edge {
         });
         // One that is of no call through us goes nowhere, whoever sends it.
         match found {
-            Ok((Way::To(target), route, true)) => self.pass_ack(message, flow, &target, &route, now),
+            Ok((Way::To(target), route, true)) => self.pass_ack(message, flow, target, &route, now),
             Ok((Way::Locate(name), route, true)) => self.locate_for_ack(Arc::clone(message), flow, route, name),
             Ok((_, _, false)) | Err(_) => self.drop(DropReason::Flow, &flow, "ACK has no route"),
         }
     }
 
-    fn pass_ack(&mut self, message: &Arc<Message>, flow: Flow, target: &Target, route: &Route, now: Instant) {
+    fn pass_ack(&mut self, message: &Arc<Message>, flow: Flow, mut target: Target, route: &Route, now: Instant) {
         if route.is_sips(message) && !target.is_secure() {
             return self.drop(DropReason::Flow, &flow, "no secure way for an ACK to a sips address");
         }
@@ -375,6 +379,7 @@ impl Edge {
         if missing {
             edit.set(Name::SessionId, &id.to_string());
         }
+        self.expect(&mut target);
         let hop = self.hop(target.flow, edit, false);
         self.proxy.forward_stateless(hop, now);
     }

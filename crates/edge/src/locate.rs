@@ -27,38 +27,38 @@ enum Waiting {
     Ack(Box<(Arc<Message>, Flow, Route)>),
 }
 
-/// All that waits.
+/// All that waits, with the domains that the lookups start from.
 #[derive(Default)]
 pub(crate) struct Lookups {
-    waiting: HashMap<LocateId, Waiting>,
+    waiting: HashMap<LocateId, (Waiting, Arc<str>)>,
     last: u64,
 }
 
 impl Edge {
     /// Takes what came of a lookup.
     pub fn handle_located(&mut self, query: LocateId, places: Result<Vec<Place>, LocateError>, now: Instant) {
+        let Some((waiting, domain)) = self.lookups.waiting.remove(&query) else { return };
         let targets = places.map_err(no_place).and_then(|places| {
-            let mut targets = places.iter().map(|place| self.config.at(place)).collect::<Vec<_>>();
+            let mut targets = places.iter().map(|place| self.config.at(place, &domain)).collect::<Vec<_>>();
             // Without a listener for any of them, the first says so.
             if targets.iter().any(Result::is_ok) {
                 targets.retain(Result::is_ok);
             }
             targets.into_iter().collect::<Result<Vec<_>, _>>()
         });
-        match (self.lookups.waiting.remove(&query), targets) {
-            (Some(Waiting::Request(id)), targets) => {
+        match waiting {
+            Waiting::Request(id) => {
                 if let Some(request) = self.requests.remove(&id) {
                     self.dispatch_to(id, request, targets, now);
                 }
             }
-            (Some(Waiting::Ack(ack)), targets) => {
+            Waiting::Ack(ack) => {
                 let (message, flow, route) = *ack;
-                match targets.ok().as_ref().and_then(|targets| targets.first()) {
+                match targets.ok().and_then(|targets| targets.into_iter().next()) {
                     Some(target) => self.pass_ack(&message, flow, target, &route, now),
                     None => self.drop(DropReason::Flow, &flow, "nothing is known of where the ACK goes"),
                 }
             }
-            (None, _) => {}
         }
         self.drain(now);
         self.run_inside(now);
@@ -87,7 +87,7 @@ impl Edge {
         }
         self.lookups.last += 1;
         let query = LocateId(self.lookups.last);
-        self.lookups.waiting.insert(query, waiting);
+        self.lookups.waiting.insert(query, (waiting, Arc::from(&*target.host)));
         self.outputs.push_back(Output::Locate { query, target, spoken: self.config.spoken() });
         true
     }
@@ -115,19 +115,22 @@ impl Config {
     /// A place that needs no question: an address is where it is.
     pub(crate) fn at_once(&self, name: &Name) -> Option<Result<Target, NoRoute>> {
         cusax_sip::uri::host_address(&name.host)?;
+        let domain = Arc::from(&*name.host);
         let found = Lookup::new(name.clone(), &self.spoken(), 0).and_then(Lookup::finish);
         let first = found.map_err(no_place).and_then(|places| {
-            places.first().ok_or(no_route(502, "Next hop has no address")).and_then(|place| self.at(place))
+            places.first().ok_or(no_route(502, "Next hop has no address")).and_then(|place| self.at(place, &domain))
         });
         Some(first)
     }
 
-    /// A core target is reached through the core listener, anything else as a peer.
-    fn at(&self, place: &Place) -> Result<Target, NoRoute> {
+    /// A core target is reached through the core listener, anything else as a peer, by the domain that led there.
+    fn at(&self, place: &Place, domain: &Arc<str>) -> Result<Target, NoRoute> {
         if let Some(target) = self.core_target(place.address) {
             return self.to(Zone::Core, target.transport, target.address);
         }
         let to = |zone| self.to(zone, place.transport, place.address);
-        to(Zone::Peer).or_else(|_| to(Zone::Access))
+        let target = to(Zone::Peer).or_else(|_| to(Zone::Access))?;
+        let domain = (place.transport == Transport::Tls).then(|| Arc::clone(domain));
+        Ok(Target { domain, ..target })
     }
 }

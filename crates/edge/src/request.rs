@@ -151,7 +151,7 @@ impl Edge {
             // A user of ours may be called by digits: no number then, and nothing to charge. Strangers reach users only.
             Origin::Access => self.own_user(&request).map(AccountKey::User),
             Origin::Core | Origin::Peer { .. } | Origin::Inside => {
-                request.route.token.and_then(|token| token.account).map(AccountKey::Id)
+                request.route.token.as_ref().and_then(|token| token.account).map(AccountKey::Id)
             }
         };
         self.requests.insert(id, request);
@@ -274,13 +274,16 @@ impl Edge {
         edit: &Edit,
         now: Instant,
     ) {
+        let mut ways = vec![target.clone()];
+        ways.extend_from_slice(others);
+        for way in &mut ways {
+            self.expect(way);
+        }
         let hop = |target: &Target, mut edit: Edit| {
             self.record(request, target, &mut edit);
             let sent_by = self.sent_by(&target.flow, request.origin);
             Hop { flow: target.flow, edit, sent_by, minor: false }
         };
-        let mut ways = vec![target.clone()];
-        ways.extend_from_slice(others);
         if target.zone == Some(Zone::Core) && request.message.to_tag().is_empty() {
             let others = self.upstreams.flows().filter(|flow| *flow != target.flow).map(Target::core);
             let sips = request.route.is_sips(&request.message) && !request.is_emergency();

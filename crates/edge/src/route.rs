@@ -1,6 +1,7 @@
 //! Where a request goes: our own Route entries, conferences, the core, the flow a token names (RFC 3261 §16.4–16.6).
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use cusax_sip::location::Target as Name3263;
 use cusax_sip::{Address, Flow, Message, Method, Name, Scheme, Transport, Uri};
@@ -52,6 +53,8 @@ pub(crate) struct Target {
     pub(crate) uri: Option<String>,
     /// The account whose flow it is.
     pub(crate) account: Option<i64>,
+    /// The domain from which the lookup started that led there, where it has to prove that.
+    pub(crate) domain: Option<Arc<str>>,
     /// True where it was found by its address, so that another way to it may do; a token's flow is the only one.
     pub(crate) located: bool,
 }
@@ -72,7 +75,7 @@ impl Target {
 
     /// A core target.
     pub(crate) const fn core(flow: Flow) -> Self {
-        Self { flow, zone: Some(Zone::Core), uri: None, account: None, located: true }
+        Self { flow, zone: Some(Zone::Core), uri: None, account: None, domain: None, located: true }
     }
 }
 
@@ -140,13 +143,13 @@ pub(crate) fn straighten(config: &Config, message: Message) -> Message {
     let last = message.values(Name::Route).last().and_then(Address::parse);
     let Some(target) = last.filter(|_| ours).map(|last| last.uri_text.to_owned()) else { return message };
     let count = message.values(Name::Route).count();
-    let message = std::sync::Arc::new(message);
-    let mut edit = cusax_sip::Edit::new(std::sync::Arc::clone(&message));
+    let message = Arc::new(message);
+    let mut edit = cusax_sip::Edit::new(Arc::clone(&message));
     // What we said in that entry still counts.
     edit.push_above(Name::Route, &format!("<{}>", message.request_uri_text()));
     edit.set_request_uri(&target);
     edit.remove_values(Name::Route, |index, _| index + 1 == count);
-    Message::parse(edit.finish()).unwrap_or_else(|_| std::sync::Arc::unwrap_or_clone(message))
+    Message::parse(edit.finish()).unwrap_or_else(|_| Arc::unwrap_or_clone(message))
 }
 
 /// Takes our own Route entries off; where the next one is a strict router's, it becomes the Request-URI (§16.6 step 6).
@@ -186,9 +189,12 @@ impl Config {
             transport: Transport::Internal,
             remote: SocketAddr::from(([0, 0, 0, 0], 0)),
             connection: None,
+            domain: None,
         };
-        let here =
-            |listener, uri| Way::To(Target { flow: inside(listener), zone: None, uri, account: None, located: false });
+        let here = |listener, uri| {
+            let (flow, zone, account, domain) = (inside(listener), None, None, None);
+            Way::To(Target { flow, zone, uri, account, domain, located: false })
+        };
         if origin != Origin::Inside {
             if self.is_conference(uri.host) {
                 return Ok(here(FOCUS, None));
@@ -203,7 +209,7 @@ impl Config {
         match origin {
             Origin::Access | Origin::Peer { .. } => self.to_core(message, route, first).map(Way::To),
             Origin::Core | Origin::Inside => match (&route.token, &route.next) {
-                (Some(token), _) => self.to_flow(*token).map(Way::To),
+                (Some(token), _) => self.to_flow(token.clone()).map(Way::To),
                 (None, Some(next)) => {
                     let next = Uri::parse(next).ok_or(no_route(400, "Malformed Route"))?;
                     self.to_uri(&next)
@@ -251,7 +257,7 @@ impl Config {
     fn to_flow(&self, token: Token) -> Result<Target, NoRoute> {
         let listener = self.listener(token.flow.listener).ok_or(no_route(430, "Flow Failed"))?;
         let (zone, account) = (Some(listener.zone), token.account);
-        Ok(Target { flow: token.flow, zone, uri: None, account, located: false })
+        Ok(Target { flow: token.flow, zone, uri: None, account, domain: token.domain, located: false })
     }
 
     /// A next hop by its URI.
@@ -273,8 +279,8 @@ impl Config {
         let (listener, _) = self
             .listener_for(zone, transport, address.ip())
             .ok_or(no_route(502, "No listener of the next hop's transport"))?;
-        let flow = Flow { listener, transport, remote: address, connection: None };
-        Ok(Target { flow, zone: Some(zone), uri: None, account: None, located: true })
+        let flow = Flow { listener, transport, remote: address, connection: None, domain: None };
+        Ok(Target { flow, zone: Some(zone), uri: None, account: None, domain: None, located: true })
     }
 
     /// Our URI on a listener, for Record-Route and Path; with a token where it must lead back through one flow. `sips` as
@@ -295,20 +301,14 @@ impl Config {
         Some(format!("<{scheme}:{user}{}{transport};lr>", listener.sent_by))
     }
 
-    /// The Record-Route line for one side of us in a message of this Call-ID, with the account that is there and the core server
-    /// on the other side; none for the user agents inside.
-    pub(crate) fn record_route(
-        &self,
-        flow: &Flow,
-        (account, core): (Option<i64>, Option<SocketAddr>),
-        place: Place,
-        (call_id, sips): (&str, bool),
-    ) -> Option<String> {
-        let token = match self.listener(flow.listener)?.zone {
+    /// The Record-Route line for one side of us in a message of this Call-ID, as [`Route::is_sips`] says; none for the user
+    /// agents inside.
+    pub(crate) fn record_route(&self, token: &Token, (call_id, sips): (&str, bool)) -> Option<String> {
+        let sealed = match self.listener(token.flow.listener)?.zone {
             Zone::Core => None,
-            Zone::Access | Zone::Peer => Some(self.seal(&Token { flow: *flow, account, core, place }, call_id)?),
+            Zone::Access | Zone::Peer => Some(self.seal(token, call_id)?),
         };
-        self.own_uri(flow, token.as_deref(), sips)
+        self.own_uri(&token.flow, sealed.as_deref(), sips)
     }
 }
 

@@ -2,6 +2,7 @@
 //! opened and proves that we wrote it. It needs no table, so it outlives a restart, and nobody else can read it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
@@ -13,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::config::{Config, Listener};
 
 /// What a token says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
     /// The flow.
     pub(crate) flow: Flow,
@@ -21,6 +22,9 @@ pub(crate) struct Token {
     pub(crate) account: Option<i64>,
     /// The core server on the other side of a dialog, where it is known: its later requests belong there.
     pub(crate) core: Option<SocketAddr>,
+    /// The domain from which the lookup started that found the other end, where it was found so: a TLS connection that is
+    /// made anew must be to it.
+    pub(crate) domain: Option<Arc<str>>,
     /// What it was written into.
     pub(crate) place: Place,
 }
@@ -62,7 +66,7 @@ impl Place {
 impl Config {
     /// Writes a token with the present key; `call_id` is that of the message that it goes into.
     pub(crate) fn seal(&self, token: &Token, call_id: &str) -> Option<String> {
-        let Token { flow, account, core, place } = token;
+        let Token { flow, account, core, domain, place } = token;
         let mut plain = Vec::with_capacity(48);
         plain.extend(mark(self.listener(flow.listener)?));
         plain.extend(flow.connection.map_or(0, |connection| connection.0).to_be_bytes());
@@ -73,6 +77,10 @@ impl Config {
                 IpAddr::V6(octets) => plain.extend([&[6][..], &octets.octets()].concat()),
             }
             plain.extend(address.port().to_be_bytes());
+        }
+        if let Some(domain) = domain {
+            plain.push(DOMAIN);
+            plain.extend(domain.as_bytes());
         }
         let payload = Payload { msg: &plain, aad: &place.bound_to(call_id) };
         let sealed = cipher(self.keys.token.first()?).encrypt(&nonce(), payload).ok()?;
@@ -98,13 +106,20 @@ impl Config {
         let connection = Some(u64::from_be_bytes(take(&mut rest)?)).filter(|id| *id != 0).map(ConnectionId);
         let account = Some(i64::from_be_bytes(take(&mut rest)?)).filter(|id| *id != 0);
         let remote = socket(&mut rest)?;
-        let core = if rest.is_empty() { None } else { Some(socket(&mut rest)?) };
+        let core = if matches!(rest.first(), None | Some(&DOMAIN)) { None } else { Some(socket(&mut rest)?) };
+        let domain = match rest.split_first() {
+            None => None,
+            Some((_, name)) => Some(Arc::from(std::str::from_utf8(name).ok()?)),
+        };
         let listener = ListenerId(u16::try_from(index).ok()?);
         let transport = self.listener(listener)?.transport;
-        let flow = Flow { listener, transport, remote, connection };
-        Some(Token { flow, account, core, place })
+        let flow = Flow { listener, transport, remote, connection, domain: None };
+        Some(Token { flow, account, core, domain, place })
     }
 }
+
+/// Stands before a domain, where an address has its family.
+const DOMAIN: u8 = 0;
 
 /// Names a socket by what it is, for its place in the configuration may change with a restart.
 fn mark(listener: &Listener) -> [u8; 4] {

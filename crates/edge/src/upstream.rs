@@ -252,6 +252,6 @@ impl Config {
     /// The flow that reaches a core target.
     pub(crate) fn to_target(&self, core: &CoreTarget) -> Option<Flow> {
         let (listener, _) = self.listener_for(Zone::Core, core.transport, core.address.ip())?;
-        Some(Flow { listener, transport: core.transport, remote: core.address, connection: None })
+        Some(Flow { listener, transport: core.transport, remote: core.address, connection: None, domain: None })
     }
 }

@@ -129,6 +129,8 @@ closed_enum! {
         Tls = "tls",
         /// A connection that did not become a WebSocket for SIP.
         WebSocket = "websocket",
+        /// A WebSocket for a page of an origin that is not let in.
+        Origin = "origin",
     }
 }
 
@@ -269,7 +271,7 @@ pub struct CallEnded {
 }
 
 closed_enum! {
-    /// Result of a digest exchange.
+    /// Result of a digest exchange, or of looking at a certificate.
     AuthResult {
         /// Right.
         Ok = "ok",
@@ -291,7 +293,7 @@ closed_enum! {
 }
 
 closed_enum! {
-    /// A digest algorithm (RFC 8760).
+    /// How somebody proves who he is: a digest algorithm (RFC 8760), or a certificate.
     Algorithm {
         /// MD5.
         Md5 = "MD5",
@@ -299,6 +301,8 @@ closed_enum! {
         Sha256 = "SHA-256",
         /// SHA-512-256.
         Sha512_256 = "SHA-512-256",
+        /// A certificate of TLS, which needs no digest.
+        Certificate = "certificate",
         /// None yet.
         None = "none",
     }

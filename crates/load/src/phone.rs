@@ -269,7 +269,13 @@ impl Shared {
     }
 
     fn flow(&self) -> Flow {
-        Flow { listener: ListenerId(0), transport: Transport::Udp, remote: self.config.proxy, connection: None }
+        Flow {
+            listener: ListenerId(0),
+            transport: Transport::Udp,
+            remote: self.config.proxy,
+            connection: None,
+            domain: None,
+        }
     }
 
     fn late(&self, what: &str) -> PhoneError {

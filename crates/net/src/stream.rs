@@ -4,6 +4,7 @@
 //! through one bounded queue and ends with it. Where the queue is full, tasks stop to read, and TCP slows the peers. What
 //! comes before the first message of a connection (PROXY header, TLS, upgrade to a WebSocket) runs on another runtime.
 
+mod balancers;
 mod connection;
 mod event;
 mod framing;
@@ -28,6 +29,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::{AbortHandle, JoinSet};
 
+pub use balancers::Balancers;
 pub use event::{CloseReason, RefuseReason, StreamEvent};
 pub use framing::{Frame, Framer};
 pub use handshake::{Cause, HandshakeFailure, Layer, Layers, SecureTarget, Security};
@@ -259,8 +261,8 @@ impl Streams {
             return refused(RefuseReason::Connections);
         }
         // Whom a balancer connects for, it says later.
-        let source = (!layers.proxy_protocol).then_some(peer.ip());
-        let permit = match layers.are_none() {
+        let source = (!layers.balancers.include(peer.ip())).then_some(peer.ip());
+        let permit = match source.is_some() && layers.tls.is_none() && !layers.websocket {
             true => None,
             false => match Arc::clone(&self.handshakes).try_acquire_owned() {
                 Ok(permit) => Some(permit),

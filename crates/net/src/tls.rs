@@ -6,6 +6,7 @@
 mod authorities;
 mod certificate;
 mod client;
+mod clients;
 mod identity;
 mod server;
 
@@ -17,9 +18,10 @@ use rustls::{ProtocolVersion, SupportedProtocolVersion};
 pub use authorities::{Authorities, AuthoritiesError};
 pub use certificate::{Certificate, CertificateError, Credentials, Validity};
 pub use client::Client;
-pub use server::{ClientCertificates, Server};
+pub use clients::{ClientCertificates, Revoked, RevokedError};
+pub use server::Server;
 
-pub(crate) use identity::identities;
+pub(crate) use identity::{identities, user_uris};
 
 /// A TLS version that is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -12,6 +12,10 @@ pub struct ListenerId(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub u64);
 
+/// A SIP domain, by the number that the owner of a flow gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DomainId(pub u64);
+
 /// A path to one other element: for UDP our socket and its address, for streams the connection (RFC 5626 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Flow {
@@ -23,6 +27,9 @@ pub struct Flow {
     pub remote: SocketAddr,
     /// The connection of a stream; `None` asks for one to be opened or reused.
     pub connection: Option<ConnectionId>,
+    /// The domain from which the lookup started that led there (RFC 3263 §4): a TLS connection that is opened must be to it
+    /// (RFC 5922 §7.3). `None` where the other end is known otherwise.
+    pub domain: Option<DomainId>,
 }
 
 impl Flow {

@@ -31,6 +31,8 @@ pub fn frame(buffer: &[u8]) -> Frame {
         [b'\r', b'\n', b'\r', b'\n', ..] => return Frame::Ping(4),
         [b'\r', b'\n', b'\r'] | [b'\r', b'\n'] | [b'\r'] | [] => return Frame::Incomplete,
         [b'\r', b'\n', ..] => return Frame::Skip(2),
+        // It goes on so: two line ends and this begin a PROXY header, where none is expected.
+        [0, ..] => return Frame::Invalid("begins with NUL"),
         _ => {}
     }
     let Some(head) = memmem::find(buffer, b"\r\n\r\n") else {
@@ -108,6 +110,9 @@ mod tests {
     #[test]
     fn gives_up_on_what_cannot_be_framed() {
         assert!(matches!(frame(b"OPTIONS sip:a SIP/2.0\r\n\r\n"), Frame::Invalid(_)));
+        let header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c";
+        assert_eq!(frame(header), Frame::Ping(4));
+        assert!(matches!(frame(&header[4..]), Frame::Invalid(_)));
         assert!(matches!(frame(b"O\r\nContent-Length: 1\r\nl: 2\r\n\r\n"), Frame::Invalid(_)));
         assert!(matches!(frame(&vec![b'x'; MAX_HEADER_BYTES + 1]), Frame::Invalid(_)));
         assert!(matches!(frame(b"O\r\nX: y\r\n l: 2\r\n\r\nhi"), Frame::Invalid(_)), "a folded line is no header");

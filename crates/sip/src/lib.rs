@@ -32,7 +32,7 @@ mod via;
 pub use address::Address;
 pub use compose::Compose;
 pub use edit::Edit;
-pub use flow::{ConnectionId, Flow, ListenerId, Transmit, Transport};
+pub use flow::{ConnectionId, DomainId, Flow, ListenerId, Transmit, Transport};
 pub use message::{Defect, Message, ParseError};
 pub use method::Method;
 pub use name::Name;

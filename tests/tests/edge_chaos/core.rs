@@ -102,7 +102,7 @@ impl Core {
         if message.method() == Method::Invite && message.to_tag().is_empty() {
             edit.push_above(Name::RecordRoute, &format!("<sip:{};lr>", self.address));
         }
-        let flow = Flow { listener: ListenerId(0), transport: Transport::Udp, remote, connection: None };
+        let flow = Flow { listener: ListenerId(0), transport: Transport::Udp, remote, connection: None, domain: None };
         Some(Hop { flow, edit, sent_by: self.address.to_string(), minor: false })
     }
 }

@@ -54,7 +54,7 @@ fn address(text: &str) -> SocketAddr {
 }
 
 fn udp(listener: u16, remote: SocketAddr) -> Flow {
-    Flow { listener: ListenerId(listener), transport: Transport::Udp, remote, connection: None }
+    Flow { listener: ListenerId(listener), transport: Transport::Udp, remote, connection: None, domain: None }
 }
 
 /// The plan of the United States; reading it takes longer than a simulation.

@@ -17,7 +17,7 @@ pub(crate) const C: &str = "203.0.113.3:5060";
 
 pub(crate) fn flow(remote: &str) -> Flow {
     let remote: SocketAddr = remote.parse().unwrap();
-    Flow { listener: ListenerId(0), transport: Transport::Udp, remote, connection: None }
+    Flow { listener: ListenerId(0), transport: Transport::Udp, remote, connection: None, domain: None }
 }
 
 pub(crate) fn hop(message: &Arc<Message>, to: &str, minor: bool) -> Hop {

@@ -15,7 +15,7 @@ pub(crate) const DOUBLING: [u64; 6] = [500, 1_500, 3_500, 7_500, 15_500, 31_500]
 
 pub(crate) fn flow(transport: Transport) -> Flow {
     let remote: SocketAddr = "198.51.100.1:5060".parse().unwrap();
-    Flow { listener: ListenerId(0), transport, remote, connection: None }
+    Flow { listener: ListenerId(0), transport, remote, connection: None, domain: None }
 }
 
 /// A layer, and what came out of it with the time since the beginning.

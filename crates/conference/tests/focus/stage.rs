@@ -122,6 +122,7 @@ impl Stage {
             transport: Transport::Internal,
             remote: "0.0.0.0:0".parse().unwrap(),
             connection: None,
+            domain: None,
         };
         self.focus.handle_sip(bytes, flow, self.now);
         self.pump();

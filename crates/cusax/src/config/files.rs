@@ -60,7 +60,8 @@ pub(super) fn resolve(config: &mut Config, folder: &Path) {
         StoreUrl::Postgres(_) => None,
     };
     let tls = tls.iter_mut().flat_map(|tls| {
-        let authorities = tls.client_ca.iter_mut().chain(&mut tls.server_ca);
+        let authorities = tls.client_ca.iter_mut().chain(&mut tls.user_ca).chain(&mut tls.user_crl);
+        let authorities = authorities.chain(&mut tls.server_ca);
         [&mut tls.certificate, &mut tls.private_key].into_iter().chain(authorities)
     });
     let prompts = numbers.iter_mut().filter_map(|numbers| numbers.prompts.as_mut());

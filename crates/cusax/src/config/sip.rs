@@ -7,6 +7,7 @@ use super::address::{HostPort, ListenerAddress, SipTarget};
 use super::limits::Limits;
 use super::name::{Domain, Identifier};
 use super::network::Network;
+use super::origin::Origin;
 
 /// The SIP edge.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,7 +33,9 @@ impl Default for Sip {
             address: address.parse().expect("the default listeners are addresses"),
             zone: Zone::Access,
             advertise: None,
-            proxy_protocol: false,
+            proxy_protocol: Vec::new(),
+            origins: Vec::new(),
+            user_certificates: false,
             require_certificate: false,
         };
         Self {
@@ -57,10 +60,22 @@ pub(crate) struct Listener {
     /// Name or address for Via, Record-Route, Path and Contact. Default: the address.
     #[schemars(example = &"sip.example.com")]
     pub(crate) advertise: Option<HostPort>,
-    /// Whether a load balancer says for whom it connects (PROXY protocol, version 2); nobody else may reach the address.
+    /// Load balancers that say for whom they connect (PROXY protocol, version 2), by their addresses. Who connects from
+    /// elsewhere speaks for himself, and must not send such a header.
     #[serde(default)]
-    pub(crate) proxy_protocol: bool,
-    /// Whether who connects by TLS must show a certificate by an authority of tls.client_ca.
+    #[schemars(example = ["10.0.0.0/8"])]
+    pub(crate) proxy_protocol: Vec<Network>,
+    /// Web pages that may open a WebSocket (ws, wss), by their origins; clients that are no browsers name none and are let
+    /// in. Empty: all.
+    #[serde(default)]
+    #[schemars(example = ["https://phone.example.com"])]
+    pub(crate) origins: Vec<Origin>,
+    /// Whether user agents are asked for a certificate by an authority of tls.user_ca. Who has none goes on with a password;
+    /// one that has expired or is of another authority is refused. Browsers ask their users which one to show.
+    #[serde(default)]
+    pub(crate) user_certificates: bool,
+    /// Whether who connects by TLS must show a certificate by an authority of tls.client_ca (or of tls.user_ca, where
+    /// user_certificates says that these are asked for).
     #[serde(default)]
     pub(crate) require_certificate: bool,
 }

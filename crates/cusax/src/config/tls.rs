@@ -22,6 +22,14 @@ pub(crate) struct Tls {
     /// Absent: none is asked for.
     #[schemars(example = &"client-ca.pem")]
     pub(crate) client_ca: Option<PathBuf>,
+    /// Authorities whose certificates user agents may show instead of a password, in PEM form: one that names
+    /// sip:user@domain (a URI in subjectAltName) proves that account on listeners with user_certificates.
+    #[schemars(example = &"user-ca.pem")]
+    pub(crate) user_ca: Option<PathBuf>,
+    /// Revocation lists of these authorities, one of each, in PEM form; they are read at the start. Absent: certificates are
+    /// not revoked, and what ends a lost one is that its account is removed.
+    #[schemars(example = &"user-crl.pem")]
+    pub(crate) user_crl: Option<PathBuf>,
     /// Authorities that are believed where this edge connects by TLS, in PEM form. Default: those of the host.
     #[schemars(example = &"server-ca.pem")]
     pub(crate) server_ca: Option<PathBuf>,

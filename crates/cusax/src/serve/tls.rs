@@ -1,15 +1,17 @@
 //! TLS as `[tls]` wants it, for each listener and for the connections that we make.
 
+use std::path::PathBuf;
+
 use anyhow::anyhow;
 use cusax_net::stream::Layers;
-use cusax_net::tls::{Authorities, Client, ClientCertificates, Credentials, Server, Version};
+use cusax_net::tls::{Authorities, Client, ClientCertificates, Credentials, Revoked, Server, Version};
 
 use crate::config::Config;
 use crate::config::address::Transport;
 use crate::config::files::tls_files;
 use crate::config::sip::{Listener, Zone};
 use crate::config::text::Bad;
-use crate::config::tls::TlsVersion;
+use crate::config::tls::{Tls as TlsSection, TlsVersion};
 
 /// What TLS is made of.
 pub(super) struct Tls {
@@ -17,6 +19,8 @@ pub(super) struct Tls {
     /// What we show; `None` without `[tls]`.
     credentials: Option<Credentials>,
     client_ca: Option<Authorities>,
+    user_ca: Option<Authorities>,
+    revoked: Option<Revoked>,
     /// Whether a peer may be known by his certificate, wherever he connects.
     peers_have_names: bool,
 }
@@ -30,11 +34,17 @@ impl Tls {
             TlsVersion::V1_3 => Version::V1_3,
         };
         let certificate = section.map(tls_files::certificate).transpose().map_err(|(_, bad)| failure(&bad))?;
-        let client_ca = section.and_then(|tls| tls.client_ca.as_deref()).map(tls_files::authorities).transpose();
+        let authorities = |file: fn(&TlsSection) -> &Option<PathBuf>| {
+            let file = section.and_then(|tls| file(tls).as_deref());
+            file.map(tls_files::authorities).transpose().map_err(|bad| failure(&bad))
+        };
+        let revoked = section.and_then(|tls| tls.user_crl.as_deref()).map(tls_files::revoked).transpose();
         Ok(Self {
             minimum,
             credentials: certificate.map(Credentials::new),
-            client_ca: client_ca.map_err(|bad| failure(&bad))?,
+            client_ca: authorities(|tls| &tls.client_ca)?,
+            user_ca: authorities(|tls| &tls.user_ca)?,
+            revoked: revoked.map_err(|bad| failure(&bad))?,
             peers_have_names: config.sip.peer.iter().any(|peer| !peer.certificate_names.is_empty()),
         })
     }
@@ -48,7 +58,9 @@ impl Tls {
             (None, true) => return Err(anyhow!("{} needs [tls]", listener.address)),
         };
         let websocket = matches!(transport, Transport::Ws | Transport::Wss);
-        Ok(Layers { proxy_protocol: listener.proxy_protocol, tls, websocket })
+        let balancers = listener.proxy_protocol.iter().map(|network| (network.address, network.bits)).collect();
+        let origins = listener.origins.iter().map(ToString::to_string).collect();
+        Ok(Layers { balancers, tls, websocket, origins })
     }
 
     /// What makes connections, where any may be made; without authorities none can be.
@@ -64,18 +76,19 @@ impl Tls {
         Ok(authorities.map(|authorities| Client::new(self.credentials.clone(), self.minimum, authorities)))
     }
 
-    /// Phones and browsers are not asked: some ask their users in turn.
+    /// Phones and browsers are asked only where the listener says so: some ask their users in turn.
     fn clients(&self, listener: &Listener) -> ClientCertificates {
         let servers = match listener.zone {
-            Zone::Access => self.peers_have_names,
+            Zone::Access => self.peers_have_names || listener.require_certificate,
             Zone::Core | Zone::Peer => true,
         };
-        match &self.client_ca {
-            Some(authorities) if listener.require_certificate => ClientCertificates::Required(authorities.clone()),
-            Some(authorities) if servers && listener.address.transport == Transport::Tls => {
-                ClientCertificates::Accepted(authorities.clone())
-            }
-            Some(_) | None => ClientCertificates::Unasked,
+        let servers = servers && listener.address.transport == Transport::Tls;
+        let users = listener.user_certificates;
+        ClientCertificates {
+            servers: self.client_ca.clone().filter(|_| servers),
+            users: self.user_ca.clone().filter(|_| users),
+            revoked: self.revoked.clone().filter(|_| users),
+            required: listener.require_certificate,
         }
     }
 }

@@ -286,7 +286,8 @@ async fn read_socket(listener: ListenerId, socket: Arc<AsyncSocket>, core: Share
             let mut core = core.borrow_mut();
             core.watch(listener, batch.len(), now);
             for datagram in batch.iter() {
-                let flow = Flow { listener, transport: Transport::Udp, remote: datagram.from, connection: None };
+                let flow =
+                    Flow { listener, transport: Transport::Udp, remote: datagram.from, connection: None, domain: None };
                 if datagram.truncated {
                     core.edge.handle_dropped(DropReason::TooLarge, &flow, "datagram larger than its buffer");
                 } else {
@@ -447,7 +448,7 @@ impl Core {
 
     fn bounce(&mut self, listener: ListenerId, bounced: Vec<(SocketAddr, Vec<u8>)>, now: Instant) {
         for (remote, quoted) in bounced {
-            let flow = Flow { listener, transport: Transport::Udp, remote, connection: None };
+            let flow = Flow { listener, transport: Transport::Udp, remote, connection: None, domain: None };
             self.edge.handle_bounced(&flow, &quoted, now);
         }
     }

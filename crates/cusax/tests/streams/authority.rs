@@ -4,8 +4,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -20,10 +21,19 @@ pub(crate) struct Authority {
 impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
+        // Two of one name would be told apart by their signatures only.
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("authority {}", COUNT.fetch_add(1, Ordering::Relaxed));
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
         Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    /// Writes its own certificate.
+    pub(crate) fn write_own(&self, file: &Path) {
+        fs::write(file, &self.pem).unwrap();
     }
 
     /// Writes what a configuration names.
@@ -37,13 +47,18 @@ impl Authority {
 
     /// What a phone connects with; `name` is that of its certificate.
     pub(crate) fn client(&self, name: Option<&str>) -> Arc<ClientConfig> {
+        self.client_by(self, name)
+    }
+
+    /// The same, with a certificate by another authority.
+    pub(crate) fn client_by(&self, other: &Self, name: Option<&str>) -> Arc<ClientConfig> {
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(self.roots());
         Arc::new(match name {
             Some(name) => {
-                let (chain, key) = self.certified(&[name]);
+                let (chain, key) = other.certified(&[name]);
                 builder.with_client_auth_cert(chain, key).unwrap()
             }
             None => builder.with_no_client_auth(),
@@ -60,9 +75,11 @@ impl Authority {
     }
 
     fn issue(&self, names: &[&str]) -> (String, String) {
-        let names = names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let (uris, hosts) = names.iter().map(ToString::to_string).partition::<Vec<_>, _>(|name| name.contains("sip:"));
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let mut params = CertificateParams::new(hosts).unwrap();
+        params.subject_alt_names.extend(uris.iter().map(|uri| SanType::URI(uri.as_str().try_into().unwrap())));
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
         (certificate.pem(), key.serialize_pem())
     }
 

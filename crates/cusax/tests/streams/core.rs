@@ -1,4 +1,5 @@
-//! A SIP server behind the edge, by script: it is reached by TLS, answers probes, and hands on what else comes.
+//! A SIP server behind the edge or of another provider, by script: it is reached by TLS, answers probes, and hands on what
+//! else comes on its one connection.
 
 use cusax_sip::{Message, Name};
 use tokio::io::AsyncWriteExt;
@@ -19,16 +20,18 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) async fn start(authority: &Authority) -> Self {
+    pub(crate) async fn start(authority: &Authority, names: &[&str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let acceptor = TlsAcceptor::from(authority.server(&["localhost"]));
+        let acceptor = TlsAcceptor::from(authority.server(names));
         let (report, heard) = mpsc::channel(16);
         let (say, mut said) = mpsc::channel::<String>(16);
         let mut task = JoinSet::new();
         task.spawn(async move {
             let (stream, _) = listener.accept().await.unwrap();
-            let (mut reader, mut writer) = tokio::io::split(acceptor.accept(stream).await.unwrap());
+            // Who finds its name wrong goes away.
+            let Ok(stream) = acceptor.accept(stream).await else { return };
+            let (mut reader, mut writer) = tokio::io::split(stream);
             let (answer, mut answers) = mpsc::channel::<String>(16);
             let reading = async {
                 while let Some(bytes) = next(&mut reader).await {
@@ -77,9 +80,13 @@ impl Core {
 
     /// Sends a request to a contact by its Path.
     pub(crate) async fn call(&self, method: &str, contact: &str, path: &str, cseq: u32) {
+        self.send(method, contact, &format!("Route: {path}\r\n"), cseq).await;
+    }
+
+    pub(crate) async fn send(&self, method: &str, uri: &str, more: &str, cseq: u32) {
         let request = format!(
-            "{method} {contact} SIP/2.0\r\nVia: SIP/2.0/TLS localhost:{};branch=z9hG4bKcore{cseq}\r\n\
-             Max-Forwards: 70\r\nRoute: {path}\r\nFrom: <sip:bob@example.com>;tag=b\r\n\
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/TLS localhost:{};branch=z9hG4bKcore{cseq}\r\n\
+             Max-Forwards: 70\r\n{more}From: <sip:bob@example.com>;tag=b\r\n\
              To: <sip:alice@example.com>\r\nCall-ID: calls\r\nCSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n",
             self.port
         );

@@ -20,12 +20,15 @@ use wire::Wire;
 /// A service with a listener of each kind, and the core behind it.
 struct Setup {
     authority: Authority,
+    /// That of users' certificates.
+    users: Authority,
     service: Service,
     core: Core,
     tls: SocketAddr,
     wss: SocketAddr,
     ws: SocketAddr,
     proxied: SocketAddr,
+    proxied_tcp: SocketAddr,
     from_core: SocketAddr,
     _folder: tempfile::TempDir,
 }
@@ -34,8 +37,10 @@ impl Setup {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new();
-        let core = Core::start(&authority).await;
-        let [tls, wss, ws, proxied, from_core] = [(); 5].map(|()| free_address());
+        let users = Authority::new();
+        users.write_own(&folder.path().join("user-ca.pem"));
+        let core = Core::start(&authority, &["localhost"]).await;
+        let [tls, wss, ws, proxied, proxied_tcp, from_core] = [(); 6].map(|()| free_address());
         authority.write(folder.path(), &["example.com"]);
         let file = format!(
             r#"
@@ -45,20 +50,27 @@ impl Setup {
             certificate = "cert.pem"
             private_key = "key.pem"
             client_ca = "ca.pem"
+            user_ca = "user-ca.pem"
             server_ca = "ca.pem"
             [[sip.listener]]
             address = "tls:{tls}"
             zone = "access"
+            user_certificates = true
             [[sip.listener]]
             address = "wss:{wss}"
             zone = "access"
             [[sip.listener]]
             address = "ws:{ws}"
             zone = "access"
+            origins = ["https://phone.example.com"]
             [[sip.listener]]
             address = "tls:{proxied}"
             zone = "access"
-            proxy_protocol = true
+            proxy_protocol = ["127.0.0.1"]
+            [[sip.listener]]
+            address = "tcp:{proxied_tcp}"
+            zone = "access"
+            proxy_protocol = ["127.0.0.1"]
             [[sip.listener]]
             address = "tls:{from_core}"
             zone = "core"
@@ -75,9 +87,12 @@ impl Setup {
         std::fs::write(folder.path().join("cusax.toml"), file).unwrap();
         service::add_account(folder.path(), "alice", "s3cret");
         let service = Service::start(folder.path());
-        Self { authority, service, core, tls, wss, ws, proxied, from_core, _folder: folder }
+        Self { authority, users, service, core, tls, wss, ws, proxied, proxied_tcp, from_core, _folder: folder }
     }
 }
+
+/// What a balancer sends first, for 192.0.2.7 at port 5060.
+const HEADER: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\xc0\0\x02\x01\x13\xc4\x13\xc5";
 
 /// A phone of alice's.
 struct Phone {
@@ -164,8 +179,7 @@ async fn browser_over_wss_and_ws_is_reached_through_its_flow_until_its_connectio
 #[tokio::test]
 async fn phone_behind_a_balancer_is_the_one_that_the_balancer_names() {
     let setup = Setup::new().await;
-    let header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\xc0\0\x02\x01\x13\xc4\x13\xc5";
-    let wire = Wire::tls(setup.proxied, &setup.authority, Some(header)).await.unwrap();
+    let wire = Wire::tls(setup.proxied, &setup.authority, Some(HEADER)).await.unwrap();
     let mut phone = Phone { wire, transport: "tls", via: "TLS" };
     let request = phone.request("REGISTER", "sip:example.com", 1, "");
     phone.wire.send(&request).await;
@@ -174,6 +188,37 @@ async fn phone_behind_a_balancer_is_the_one_that_the_balancer_names() {
     assert!(via.contains(";received=192.0.2.7") && via.contains(";rport=5060"), "{via}");
     assert!(Wire::tls(setup.proxied, &setup.authority, None).await.is_err());
     setup.service.becomes(r#"cusax_sip_dropped_total{reason="proxy_header"}"#, 1.0);
+}
+
+#[tokio::test]
+async fn header_of_who_is_no_balancer_is_no_header() {
+    let setup = Setup::new().await;
+    let elsewhere = "127.0.0.2".parse().unwrap();
+    let wire = Wire::tls_by(elsewhere, setup.proxied, &setup.authority, None).await.unwrap();
+    let mut phone = Phone { wire, transport: "tls", via: "TLS" };
+    let request = phone.request("REGISTER", "sip:example.com", 1, "");
+    phone.wire.send(&request).await;
+    let challenged = phone.wire.receive().await;
+    let via = challenged.first(Name::Via).unwrap();
+    assert!(via.contains(";received=127.0.0.2"), "{via}");
+    assert!(Wire::tls_by(elsewhere, setup.proxied, &setup.authority, Some(HEADER)).await.is_err());
+    setup.service.becomes(r#"cusax_sip_dropped_total{reason="tls"}"#, 1.0);
+    let request = [HEADER, phone.request("REGISTER", "sip:example.com", 2, "").as_bytes()].concat();
+    let answer = wire::plain_from(elsewhere, setup.proxied_tcp, &request).await;
+    assert_eq!(answer.trim(), "", "nothing of what followed was taken for a request");
+    setup.service.becomes(r#"cusax_sip_dropped_total{reason="malformed"}"#, 1.0);
+    setup.service.becomes(r#"cusax_sip_dropped_total{reason="proxy_header"}"#, 0.0);
+}
+
+#[tokio::test]
+async fn page_of_another_origin_opens_no_websocket() {
+    let setup = Setup::new().await;
+    let upgrade = b"GET / HTTP/1.1\r\nHost: example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                    Sec-WebSocket-Protocol: sip\r\nOrigin: https://evil.example\r\n\r\n";
+    let answer = wire::plain(setup.ws, upgrade).await;
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    setup.service.becomes(r#"cusax_sip_dropped_total{reason="origin"}"#, 1.0);
 }
 
 #[tokio::test]
@@ -190,6 +235,58 @@ async fn core_is_known_by_its_certificate_from_wherever_it_connects() {
         stranger.send(&options(setup.from_core)).await;
         setup.service.becomes(acl, count);
     }
+}
+
+#[tokio::test]
+async fn phone_with_a_certificate_of_its_account_is_asked_for_no_password() {
+    let mut setup = Setup::new().await;
+    let connect = async |users: &Authority, uri: &str| {
+        let wire = Wire::tls_of(setup.tls, &setup.authority, users, uri).await;
+        Phone { wire: wire.unwrap(), transport: "tls", via: "TLS" }
+    };
+    let mut alice = connect(&setup.users, "sip:alice@example.com").await;
+    alice.wire.send(&alice.request("REGISTER", "sip:example.com", 1, "")).await;
+    let arrived = setup.core.request("REGISTER").await;
+    setup.core.answer(&arrived, "200 OK").await;
+    assert_eq!(alice.wire.receive().await.status(), Some(200));
+    let auth =
+        |result: &str, algorithm: &str| format!(r#"cusax_sip_auth_total{{algorithm="{algorithm}",result="{result}"}}"#);
+    setup.service.becomes(&auth("ok", "certificate"), 1.0);
+    let other = alice.request("MESSAGE", "sip:bob@example.com", 2, "").replace("From: <sip:alice@", "From: <sip:bob@");
+    alice.wire.send(&other).await;
+    assert_eq!(alice.wire.receive().await.status(), Some(403));
+    setup.service.becomes(&auth("mismatch", "certificate"), 1.0);
+
+    let mut stranger = connect(&setup.users, "sip:mallory@example.com").await;
+    stranger.wire.send(&stranger.request("REGISTER", "sip:example.com", 3, "")).await;
+    assert_eq!(stranger.wire.receive().await.status(), Some(401));
+    // In TLS 1.3 a client is done before it is looked at.
+    let _unknown = connect(&Authority::new(), "sip:alice@example.com").await;
+    setup.service.becomes(r#"cusax_sip_dropped_total{reason="tls"}"#, 1.0);
+    let refused = r#"cusax_tls_handshakes_total{aspect="sip",result="certificate",side="server",version="none"}"#;
+    assert_eq!(setup.service.series(refused), 1.0);
+}
+
+#[tokio::test]
+async fn provider_that_dns_leads_to_must_show_the_domain_that_was_looked_up() {
+    let mut setup = Setup::new().await;
+    let mut right = Core::start(&setup.authority, &["localhost"]).await;
+    // The second comes on the connection of the first: there is only one.
+    for (cseq, uri) in ["sips:bob@localhost:PORT", "sip:bob@localhost:PORT;transport=tls"].into_iter().enumerate() {
+        let uri = uri.replace("PORT", &right.port.to_string());
+        setup.core.send("MESSAGE", &uri, "", 10 + u32::try_from(cseq).unwrap()).await;
+        let arrived = right.request("MESSAGE").await;
+        assert_eq!(arrived.request_uri_text(), uri);
+        right.answer(&arrived, "202 Accepted").await;
+        assert_eq!(setup.core.response().await.status(), Some(202));
+    }
+    let failed = r#"cusax_tls_handshakes_total{aspect="sip",result="certificate",side="client",version="none"}"#;
+    assert_eq!(setup.service.series(failed), 0.0);
+    let wrong = Core::start(&setup.authority, &["127.0.0.1", "other.example.com"]).await;
+    setup.core.send("MESSAGE", &format!("sip:bob@localhost:{};transport=tls", wrong.port), "", 20).await;
+    assert_eq!(setup.core.response().await.status(), Some(503));
+    assert_eq!(setup.service.series(failed), 1.0);
+    setup.service.says("no TLS with localhost: certificate of another domain");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 
 use cusax_net::clock;
 use serde_json::Value;
@@ -14,6 +15,7 @@ use crate::wire::SOON;
 pub(crate) struct Service {
     child: Child,
     http: SocketAddr,
+    log: Receiver<String>,
 }
 
 impl Service {
@@ -26,9 +28,21 @@ impl Service {
         let started = lines.by_ref().map(|line| serde_json::from_str::<Value>(&line).unwrap());
         let started = started.into_iter().find(|line| line["stage"] == "started").unwrap();
         let (_, http) = started["detail"].as_str().unwrap().rsplit_once("http:").unwrap();
-        // Nobody else reads its log, and it must not wait for that.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, http: http.parse().unwrap() }
+        // It must not wait for somebody to read its log.
+        let (read, log) = channel();
+        std::thread::spawn(move || lines.for_each(|line| drop(read.send(line))));
+        Self { child, http: http.parse().unwrap(), log }
+    }
+
+    /// Reads its log until a line says this.
+    pub(crate) fn says(&self, words: &str) {
+        let deadline = clock::now() + SOON;
+        loop {
+            let line = self.log.recv_timeout(deadline.saturating_duration_since(clock::now()));
+            if line.unwrap_or_else(|_| panic!("it does not say {words:?}")).contains(words) {
+                return;
+            }
+        }
     }
 
     /// The value of a series of `/metrics`.

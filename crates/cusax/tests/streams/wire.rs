@@ -32,17 +32,38 @@ pub(crate) enum Wire {
 impl Wire {
     /// A connection by TLS to example.com, behind a balancer that sends a header first.
     pub(crate) async fn tls(to: SocketAddr, authority: &Authority, header: Option<&[u8]>) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(to).await?;
+        Self::tls_by("127.0.0.1".parse().unwrap(), to, authority, header).await
+    }
+
+    /// The same from another address.
+    pub(crate) async fn tls_by(
+        from: IpAddr,
+        to: SocketAddr,
+        authority: &Authority,
+        header: Option<&[u8]>,
+    ) -> io::Result<Self> {
+        let mut stream = connect(from, to).await;
         stream.write_all(header.unwrap_or_default()).await?;
         Ok(Self::Tls(Box::new(shake(stream, authority, None).await?)))
     }
 
     /// A connection from another address, with a certificate of that name.
     pub(crate) async fn tls_from(from: IpAddr, to: SocketAddr, authority: &Authority, name: Option<&str>) -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(SocketAddr::new(from, 0)).unwrap();
-        let stream = socket.connect(to).await.unwrap();
+        let stream = connect(from, to).await;
         Self::Tls(Box::new(shake(stream, authority, name).await.unwrap()))
+    }
+
+    /// A connection with a certificate of a user, by an authority of users.
+    pub(crate) async fn tls_of(
+        to: SocketAddr,
+        authority: &Authority,
+        users: &Authority,
+        uri: &str,
+    ) -> io::Result<Self> {
+        let stream = TcpStream::connect(to).await?;
+        let server = ServerName::try_from("example.com").unwrap();
+        let connector = TlsConnector::from(authority.client_by(users, Some(uri)));
+        Ok(Self::Tls(Box::new(connector.connect(server, stream).await?)))
     }
 
     pub(crate) async fn ws(to: SocketAddr) -> Self {
@@ -96,17 +117,28 @@ async fn shake(stream: TcpStream, authority: &Authority, name: Option<&str>) -> 
     TlsConnector::from(authority.client(name)).connect(server, stream).await
 }
 
+async fn connect(from: IpAddr, to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(from, 0)).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
 async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> WebSocketStream<S> {
     let mut request = "ws://example.com/".into_client_request().unwrap();
     request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("sip"));
     client_async(request, stream).await.unwrap().0
 }
 
-/// Says something that is not the protocol, and waits for the end.
-pub(crate) async fn plain(to: SocketAddr, bytes: &[u8]) {
-    let mut stream = TcpStream::connect(to).await.unwrap();
+/// Says something that is not the protocol, and waits for the end; what comes back.
+pub(crate) async fn plain(to: SocketAddr, bytes: &[u8]) -> String {
+    plain_from("127.0.0.1".parse().unwrap(), to, bytes).await
+}
+
+pub(crate) async fn plain_from(from: IpAddr, to: SocketAddr, bytes: &[u8]) -> String {
+    let (mut stream, mut answer) = (connect(from, to).await, Vec::new());
     stream.write_all(bytes).await.unwrap();
-    let _ = timeout(SOON, stream.read_to_end(&mut Vec::new())).await.unwrap();
+    let _ = timeout(SOON, stream.read_to_end(&mut answer)).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// Reads one message of a stream to its last byte, and no further; `None` at the end.

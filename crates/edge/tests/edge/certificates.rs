@@ -2,10 +2,11 @@
 
 use cusax_edge::config::{CoreTarget, Listener, Zone};
 use cusax_event::sip::DropReason;
-use cusax_sip::{ConnectionId, Flow, ListenerId, Transport};
+use cusax_sip::location::Place;
+use cusax_sip::{ConnectionId, Flow, ListenerId, Name, Transport};
 
 use crate::draft::Draft;
-use crate::world::{CORE, STRANGER, World, config};
+use crate::world::{CORE, STRANGER, Sent, World, config};
 
 const CONNECTION: ConnectionId = ConnectionId(9);
 
@@ -25,7 +26,7 @@ fn world() -> World {
 
 fn tls(listener: u16, from: &str) -> Flow {
     let (transport, remote) = (Transport::Tls, from.parse().unwrap());
-    Flow { listener: ListenerId(listener), transport, remote, connection: Some(CONNECTION) }
+    Flow { listener: ListenerId(listener), transport, remote, connection: Some(CONNECTION), domain: None }
 }
 
 fn options() -> Draft {
@@ -103,4 +104,72 @@ fn connections_are_made_to_the_domain_of_the_uri_or_to_names_that_are_configured
         world.edge.domains_at(&secure("203.0.113.9:5061")).is_empty(),
         "it is not known whose certificate to expect"
     );
+}
+
+const BILOXI: &str = "203.0.113.21:5061";
+
+/// A request of the core's to somebody elsewhere, as it is sent.
+fn to_elsewhere(world: &mut World, draft: Draft) -> Sent {
+    let mut draft = draft.from("<sip:alice@example.com>;tag=1");
+    draft.via = format!("SIP/2.0/UDP {CORE};branch=z9hG4bK-{}", draft.method);
+    world.receive(CORE, draft.bytes());
+    world.one_to(BILOXI)
+}
+
+fn found_by_tls(world: &mut World, name: &str) {
+    let place = Place { transport: Transport::Tls, address: BILOXI.parse().unwrap() };
+    world.dns.insert(name.to_owned(), Ok(vec![place]));
+}
+
+#[test]
+fn whoever_dns_leads_to_must_be_the_domain_that_the_lookup_started_from() {
+    for uri in ["sip:bob@Biloxi.example", "sips:bob@biloxi.example", "sip:bob@biloxi.example;transport=tls"] {
+        let mut world = world();
+        found_by_tls(&mut world, "Biloxi.example");
+        found_by_tls(&mut world, "biloxi.example");
+        found_by_tls(&mut world, "evil.example");
+        let sent = to_elsewhere(&mut world, Draft::new("MESSAGE", uri));
+        assert_eq!((sent.flow.connection, sent.flow.transport), (None, Transport::Tls));
+        assert_eq!(world.edge.domains_at(&sent.flow), ["biloxi.example"], "{uri}");
+        let other = to_elsewhere(&mut world, Draft::new("OPTIONS", "sip:bob@evil.example"));
+        assert_eq!(world.edge.domains_at(&other.flow), ["evil.example"], "at the same address");
+        assert_ne!(sent.flow, other.flow, "no connection is shared");
+    }
+    let mut world = world();
+    let sent = to_elsewhere(&mut world, Draft::new("MESSAGE", "sip:bob@203.0.113.21;transport=tls"));
+    assert_eq!(world.edge.domains_at(&sent.flow), ["203.0.113.21"]);
+}
+
+#[test]
+fn dialog_goes_on_with_the_domain_that_it_began_with_also_after_a_restart() {
+    let mut first = world();
+    found_by_tls(&mut first, "biloxi.example");
+    let invite = to_elsewhere(&mut first, Draft::invite("sips:bob@biloxi.example"));
+    let route: Vec<String> =
+        invite.lines(Name::RecordRoute).iter().rev().map(|line| format!("Route: {line}")).collect();
+    for mut world in [first, world()] {
+        let bye = Draft::new("BYE", "sip:bob@203.0.113.21:5061;transport=tls")
+            .to("<sip:bob@biloxi.example>;tag=b")
+            .header(&route.join("\r\n"));
+        let bye = to_elsewhere(&mut world, bye);
+        assert_eq!(world.edge.domains_at(&bye.flow), ["biloxi.example"]);
+        let ack = Draft::new("ACK", "sip:bob@203.0.113.21:5061;transport=tls")
+            .to("<sip:bob@biloxi.example>;tag=b")
+            .header(&route.join("\r\n"));
+        assert_eq!(to_elsewhere(&mut world, ack).flow, bye.flow);
+    }
+}
+
+#[test]
+fn what_is_configured_for_a_place_says_more_than_a_lookup() {
+    let mut settings = config();
+    let (address, sent_by) = ("192.0.2.1:5061".parse().unwrap(), "192.0.2.1:5061".to_owned());
+    settings.listeners.push(Listener { transport: Transport::Tls, address, sent_by, zone: Zone::Peer });
+    settings.peers[0].sources = vec![("203.0.113.21".parse().unwrap(), 32)];
+    settings.peers[0].identities = vec!["sbc.biloxi.example".to_owned()];
+    let mut world = World::with(settings);
+    found_by_tls(&mut world, "biloxi.example");
+    let sent = to_elsewhere(&mut world, Draft::new("MESSAGE", "sip:bob@biloxi.example"));
+    assert_eq!(world.edge.domains_at(&sent.flow), ["sbc.biloxi.example"]);
+    assert_eq!(sent.flow.domain, None, "one connection for all whom the peer speaks for");
 }

@@ -17,4 +17,5 @@ mod sips;
 mod strict;
 mod torture;
 mod upstream;
+mod users;
 mod world;

@@ -10,7 +10,7 @@ use cusax_sip::{Flow, Name};
 use crate::draft::Draft;
 use crate::world::{ALICE, BOB, CORE, CORE_SIDE, Sent, World, tcp, udp};
 
-fn register() -> Draft {
+pub(crate) fn register() -> Draft {
     Draft::new("REGISTER", "sip:example.com")
         .to("<sip:alice@example.com>")
         .header("Contact: <sip:alice@198.51.100.1:5060>")
@@ -192,7 +192,7 @@ fn nobody_registers_for_another() {
 }
 
 /// Sends a request on a connection; the status that comes back, or none where it went to the core.
-fn on_connection(world: &mut World, flow: Flow, user: &str, name: &str) -> Option<u16> {
+pub(crate) fn on_connection(world: &mut World, flow: Flow, user: &str, name: &str) -> Option<u16> {
     let mut draft = Draft::new("OPTIONS", "sip:bob@example.com").from(&format!("<sip:{user}@example.com>;tag=1"));
     draft.via = format!("SIP/2.0/TCP 198.51.100.1:5060;branch=z9hG4bK-{name}");
     world.receive_on(flow, draft.bytes());

@@ -37,7 +37,7 @@ fn world(secure: bool) -> World {
 
 fn phone() -> Flow {
     let remote = ALICE.parse().unwrap();
-    Flow { listener: ListenerId(4), transport: Transport::Tls, remote, connection: Some(PHONE) }
+    Flow { listener: ListenerId(4), transport: Transport::Tls, remote, connection: Some(PHONE), domain: None }
 }
 
 /// Sends a request of alice over TLS with what she is asked for.

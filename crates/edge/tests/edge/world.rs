@@ -369,19 +369,25 @@ pub(crate) fn udp(from: &str) -> Flow {
         _ if from.ends_with(":5099") => PEER_UDP,
         _ => ACCESS_UDP,
     };
-    Flow { listener, transport: Transport::Udp, remote, connection: None }
+    Flow { listener, transport: Transport::Udp, remote, connection: None, domain: None }
 }
 
 /// A TCP connection to the access side.
 pub(crate) fn tcp(from: &str, connection: u64) -> Flow {
     let remote = from.parse().unwrap();
-    Flow { listener: ACCESS_TCP, transport: Transport::Tcp, remote, connection: Some(ConnectionId(connection)) }
+    Flow {
+        listener: ACCESS_TCP,
+        transport: Transport::Tcp,
+        remote,
+        connection: Some(ConnectionId(connection)),
+        domain: None,
+    }
 }
 
 /// A flow that the focus speaks on.
 pub(crate) fn inside() -> Flow {
     let remote = SocketAddr::from(([0, 0, 0, 0], 0));
-    Flow { listener: FOCUS, transport: Transport::Internal, remote, connection: None }
+    Flow { listener: FOCUS, transport: Transport::Internal, remote, connection: None, domain: None }
 }
 
 /// A response of a user agent, with its tag and its route set.

@@ -98,7 +98,8 @@ impl Shared {
 
 impl Core {
     fn receive(&mut self, bytes: &[u8], from: SocketAddr, now: Instant) {
-        let flow = Flow { listener: ListenerId(0), transport: Transport::Udp, remote: from, connection: None };
+        let flow =
+            Flow { listener: ListenerId(0), transport: Transport::Udp, remote: from, connection: None, domain: None };
         // What is no message is a keep-alive, or noise that a phone has nobody to tell of.
         if let Ok(message) = Message::parse(Bytes::copy_from_slice(bytes)) {
             self.agent.handle_message(message, flow, now);

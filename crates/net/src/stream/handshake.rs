@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use rustls::{AlertDescription, CertificateError, Error};
 use tokio::net::TcpStream;
@@ -13,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
+use super::balancers::Balancers;
 use super::connection::prepare;
 use super::websocket::{self, WebSocket};
 use super::wire::{Socket, Wire};
@@ -22,12 +24,14 @@ use crate::tls;
 /// What the connections of a listener begin with; nothing of it: TCP.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
-    /// A PROXY header, version 2: who connects is whom it names. Nobody but the balancer may reach such a listener.
-    pub proxy_protocol: bool,
+    /// From these, a PROXY header, version 2: who connects is whom it names. All others connect for themselves.
+    pub balancers: Balancers,
     /// TLS.
     pub tls: Option<tls::Server>,
     /// The upgrade to a WebSocket, in which each message is one of ours.
     pub websocket: bool,
+    /// The origins whose pages may ask for that (RFC 6455 §10.2), as browsers write them; all where there are none.
+    pub origins: Arc<[String]>,
 }
 
 /// Whom a connection of ours is made to by TLS.
@@ -47,6 +51,8 @@ pub struct Security {
     /// The SIP domains that the other end's certificate speaks for (RFC 5922 §7.1), once its chain was verified; none
     /// where it showed no certificate.
     pub identities: Vec<String>,
+    /// The URIs of the users whom its certificate names, once an authority of users vouched for it; never of a server.
+    pub users: Vec<String>,
 }
 
 /// Why a connection never came to its first message.
@@ -82,6 +88,8 @@ pub enum Cause {
     Refused(&'static str),
     /// It is not the protocol.
     Invalid(&'static str),
+    /// A web page of an origin that is not let in.
+    Origin,
 }
 
 impl Cause {
@@ -94,6 +102,7 @@ impl Cause {
             Self::Certificate(_) => "certificate",
             Self::Refused(_) => "refused",
             Self::Invalid(_) => "invalid",
+            Self::Origin => "origin",
         }
     }
 
@@ -103,6 +112,7 @@ impl Cause {
         match self {
             Self::Deadline => "not done in time",
             Self::Closed => "the other end went away",
+            Self::Origin => "WebSocket of a page that is not let in",
             Self::Certificate(detail) | Self::Refused(detail) | Self::Invalid(detail) => detail,
         }
     }
@@ -123,12 +133,6 @@ pub(super) enum Carrier {
     Bytes(Wire),
     /// Messages.
     WebSocket(Box<WebSocket>),
-}
-
-impl Layers {
-    pub(super) const fn are_none(&self) -> bool {
-        !self.proxy_protocol && self.tls.is_none() && !self.websocket
-    }
 }
 
 /// Does on `control` what a connection that was accepted begins with.
@@ -186,7 +190,7 @@ async fn shake_accepted(
     let work = async {
         let mut peer = peer;
         let local = prepare(&stream).map_err(|_| Cause::Closed)?;
-        if layers.proxy_protocol {
+        if layers.balancers.include(peer.ip()) {
             peer = proxy_header::read(&mut stream).await?.unwrap_or(peer);
         }
         let socket = Socket::from(stream);
@@ -195,14 +199,16 @@ async fn shake_accepted(
             Some(server) => {
                 layer = Layer::Tls;
                 let accepted = TlsAcceptor::from(server.config()).accept(socket).await;
-                secured(TlsStream::from(accepted.map_err(|error| of_tls(&error))?))?
+                let accepted = accepted.map_err(|error| of_tls(&error))?;
+                let client = server.vouched(accepted.get_ref().1.peer_certificates().unwrap_or_default());
+                secured(TlsStream::from(accepted), client.identities, client.users)?
             }
         };
         if !layers.websocket {
             return Ok(Established { carrier: Carrier::Bytes(wire), local, peer, security });
         }
         layer = Layer::WebSocket;
-        let websocket = websocket::accept(wire, limits.message_bytes).await?;
+        let websocket = websocket::accept(wire, &layers.origins, limits.message_bytes).await?;
         Ok(Established { carrier: Carrier::WebSocket(Box::new(websocket)), local, peer, security })
     };
     let done = timeout(limits.handshake_time, work).await.unwrap_or(Err(Cause::Deadline));
@@ -220,19 +226,24 @@ async fn shake_connected(
         let known = target.client.to(&target.domains);
         let (config, asked) = known.ok_or(Cause::Invalid("it is not known whose certificate to expect"))?;
         let connecting = TlsConnector::from(config).connect(asked, Socket::from(stream));
-        let (wire, security) = secured(TlsStream::from(connecting.await.map_err(|error| of_tls(&error))?))?;
+        let connected = connecting.await.map_err(|error| of_tls(&error))?;
+        let shown = connected.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let identities = shown.map(tls::identities).unwrap_or_default();
+        let (wire, security) = secured(TlsStream::from(connected), identities, Vec::new())?;
         Ok(Established { carrier: Carrier::Bytes(wire), local, peer, security })
     };
     let done = timeout(limits.handshake_time, work).await.unwrap_or(Err(Cause::Deadline));
     done.map_err(|cause| CloseReason::Handshake(HandshakeFailure { layer: Layer::Tls, cause }))
 }
 
-fn secured(tls: TlsStream<Socket>) -> Result<(Wire, Option<Security>), Cause> {
+fn secured(
+    tls: TlsStream<Socket>,
+    identities: Vec<String>,
+    users: Vec<String>,
+) -> Result<(Wire, Option<Security>), Cause> {
     let (_, session) = tls.get_ref();
     let version = tls::Version::of(session.protocol_version()).ok_or(Cause::Invalid("no version of TLS"))?;
-    let shown = session.peer_certificates().and_then(|chain| chain.first());
-    let identities = shown.map(tls::identities).unwrap_or_default();
-    Ok((Wire::from(tls), Some(Security { version, identities })))
+    Ok((Wire::from(tls), Some(Security { version, identities, users })))
 }
 
 fn failed(error: &io::Error) -> CloseReason {
@@ -261,6 +272,8 @@ const fn of_certificate(error: &CertificateError) -> &'static str {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "certificate expired",
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "certificate not yet valid",
         CertificateError::UnknownIssuer => "certificate by an unknown authority",
+        CertificateError::Revoked => "certificate revoked",
+        CertificateError::UnknownRevocationStatus => "certificate of an authority without revocation list",
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "certificate of another domain"
         }

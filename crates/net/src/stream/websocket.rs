@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::{timeout, timeout_at};
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
-use tokio_tungstenite::tungstenite::http::header::{CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_PROTOCOL};
+use tokio_tungstenite::tungstenite::http::header::{CONNECTION, CONTENT_LENGTH, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
@@ -31,38 +31,51 @@ const SUBPROTOCOL: &str = "sip";
 const READ: usize = 4 * 1024;
 
 /// Reads the request for an upgrade, and answers it.
-pub(super) async fn accept(wire: Wire, message_bytes: usize) -> Result<WebSocket, Cause> {
+#[expect(clippy::result_large_err, reason = "the library's own signature")]
+pub(super) async fn accept(wire: Wire, origins: &[String], message_bytes: usize) -> Result<WebSocket, Cause> {
     let config = WebSocketConfig::default()
         .read_buffer_size(READ)
         // Each message is flushed before the next, so that no more than one and a pong are ever in the buffer.
         .write_buffer_size(0)
         .max_message_size(Some(message_bytes))
         .max_frame_size(Some(message_bytes));
+    let choose = |request: &Request, response| choose(request, response, origins);
     accept_hdr_async_with_config(wire, choose, Some(config)).await.map_err(|error| not_upgraded(&error))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "theirs, and it grows")]
-const fn not_upgraded(error: &Error) -> Cause {
+fn not_upgraded(error: &Error) -> Cause {
     match error {
+        Error::Http(refusal) if refusal.status() == StatusCode::FORBIDDEN => Cause::Origin,
         Error::Http(_) => Cause::Invalid("WebSocket without the subprotocol sip"),
         Error::Io(_) | Error::ConnectionClosed => Cause::Closed,
         _ => Cause::Invalid("no upgrade to a WebSocket"),
     }
 }
 
-/// Takes the subprotocol `sip` where it is offered; whoever offers none speaks something else (RFC 7118 §4.1).
+/// Takes the subprotocol `sip` where it is offered; whoever offers none speaks something else (RFC 7118 §4.1). A page of
+/// another origin is told so before that: it would speak with the certificate, or from the network, of who looks at it.
 #[expect(clippy::result_large_err, reason = "the library's own signature")]
-fn choose(request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
+fn choose(request: &Request, mut response: Response, origins: &[String]) -> Result<Response, ErrorResponse> {
+    let known =
+        |origin: &HeaderValue| origins.iter().any(|known| origin.as_bytes().eq_ignore_ascii_case(known.as_bytes()));
+    if !origins.is_empty() && !request.headers().get_all(ORIGIN).iter().all(known) {
+        return Err(refusal(StatusCode::FORBIDDEN));
+    }
     let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
     if offered.flat_map(|value| value.split(',')).any(|offer| offer.trim().eq_ignore_ascii_case(SUBPROTOCOL)) {
         response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
         return Ok(response);
     }
+    Err(refusal(StatusCode::BAD_REQUEST))
+}
+
+fn refusal(status: StatusCode) -> ErrorResponse {
     let mut refusal = ErrorResponse::new(None);
-    *refusal.status_mut() = StatusCode::BAD_REQUEST;
+    *refusal.status_mut() = status;
     refusal.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     refusal.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    Err(refusal)
+    refusal
 }
 
 /// Carries messages until the connection ends.

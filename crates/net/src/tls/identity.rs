@@ -1,4 +1,4 @@
-//! Which SIP domains a certificate speaks for (RFC 5922 §7.1).
+//! Which SIP domains a certificate speaks for (RFC 5922 §7.1), and which users.
 
 use rustls::pki_types::CertificateDer;
 use webpki::EndEntityCert;
@@ -12,6 +12,17 @@ pub(crate) fn identities(certificate: &CertificateDer<'_>) -> Vec<String> {
         return uris;
     }
     certificate.valid_dns_names().filter(|name| !name.contains('*')).map(normal).collect()
+}
+
+/// The `sip` and `sips` URIs with a user part in subjectAltName (RFC 3261 §26.1.3: a user's certificate names his address).
+pub(crate) fn user_uris(certificate: &CertificateDer<'_>) -> Vec<String> {
+    let Ok(certificate) = EndEntityCert::try_from(certificate) else { return Vec::new() };
+    certificate.valid_uri_names().filter(|uri| names_user(uri)).map(str::to_owned).collect()
+}
+
+fn names_user(uri: &str) -> bool {
+    let is_sip = |scheme: &str| ["sip", "sips"].iter().any(|sip| scheme.eq_ignore_ascii_case(sip));
+    uri.split_once(':').is_some_and(|(scheme, rest)| is_sip(scheme) && rest.contains('@'))
 }
 
 /// The domain of a `sip` URI without user part; any other URI says nothing about domains.
@@ -41,6 +52,20 @@ mod tests {
             ["sips:example.com", "sip:alice@example.com", "sip:", "sip:[2001:db8::1]", "sip:*.example.com", "im:a.b"]
         {
             assert_eq!(domain_of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn sip_uris_with_a_user_name_users() {
+        for (uri, is_user) in [
+            ("sip:alice@example.com", true),
+            ("SIPS:alice@example.com", true),
+            ("sip:example.com", false),
+            ("im:alice@example.com", false),
+            ("mailto:alice@example.com", false),
+            ("sip", false),
+        ] {
+            assert_eq!(names_user(uri), is_user, "{uri}");
         }
     }
 }

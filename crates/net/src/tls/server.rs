@@ -1,27 +1,30 @@
 //! Accepting by TLS.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::ServerConfig;
-use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::ClientCertVerifier;
+use rustls::pki_types::{CertificateDer, UnixTime};
 
-use super::{Authorities, Credentials, Version, provider};
-
-/// What clients are asked for.
-#[derive(Clone, Debug)]
-pub enum ClientCertificates {
-    /// Nothing.
-    Unasked,
-    /// A certificate by one of these authorities, if they have one; with another they are refused.
-    Accepted(Authorities),
-    /// A certificate by one of these authorities.
-    Required(Authorities),
-}
+use super::clients::{ClientCertificates, Verifier};
+use super::{Credentials, Version, identities, provider, user_uris};
+use crate::clock;
 
 /// What accepts connections by TLS.
 #[derive(Clone, Debug)]
-pub struct Server(Arc<ServerConfig>);
+pub struct Server {
+    config: Arc<ServerConfig>,
+    clients: Option<Arc<Verifier>>,
+}
+
+/// Whom a client's certificate speaks for.
+#[derive(Debug, Default)]
+pub(crate) struct Vouched {
+    /// SIP domains.
+    pub(crate) identities: Vec<String>,
+    /// URIs of users.
+    pub(crate) users: Vec<String>,
+}
 
 impl Server {
     /// Makes one that shows what `credentials` hold.
@@ -30,24 +33,29 @@ impl Server {
         let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(minimum.and_later())
             .expect("ring has suites for both versions");
-        let builder = match verifier(clients) {
-            Some(verifier) => builder.with_client_cert_verifier(verifier),
+        let clients = Verifier::of(clients).map(Arc::new);
+        let builder = match &clients {
+            Some(verifier) => builder.with_client_cert_verifier(Arc::<Verifier>::clone(verifier)),
             None => builder.with_no_client_auth(),
         };
-        Self(Arc::new(builder.with_cert_resolver(credentials.current())))
+        Self { config: Arc::new(builder.with_cert_resolver(credentials.current())), clients }
     }
 
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.config)
     }
-}
 
-fn verifier(clients: &ClientCertificates) -> Option<Arc<dyn ClientCertVerifier>> {
-    let by = |authorities: &Authorities| WebPkiClientVerifier::builder_with_provider(authorities.roots(), provider());
-    let builder = match clients {
-        ClientCertificates::Unasked => return None,
-        ClientCertificates::Accepted(authorities) => by(authorities).allow_unauthenticated(),
-        ClientCertificates::Required(authorities) => by(authorities),
-    };
-    Some(builder.build().expect("there is an authority, and no revocation list that could be wrong"))
+    /// Whom the chain that a client showed speaks for. It is looked at anew: the handshake does not say by whose word it was
+    /// good, and an authority of users has no say about servers. A session that is resumed is judged as of today by that.
+    pub(crate) fn vouched(&self, chain: &[CertificateDer<'_>]) -> Vouched {
+        let (Some(verifier), Some((first, others))) = (&self.clients, chain.split_first()) else {
+            return Vouched::default();
+        };
+        let now = clock::wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let (servers, users) = verifier.vouching(first, others, UnixTime::since_unix_epoch(now));
+        Vouched {
+            identities: if servers { identities(first) } else { Vec::new() },
+            users: if users { user_uris(first) } else { Vec::new() },
+        }
+    }
 }

@@ -1,17 +1,19 @@
 //! PROXY headers before SIP.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use cusax_net::stream::{Cause, Layer, Layers, Limits, RefuseReason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::{failed, listening, message, opened, refused};
 
+const BALANCER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 fn behind_a_balancer() -> Layers {
-    Layers { proxy_protocol: true, ..Layers::default() }
+    Layers { balancers: [(BALANCER, 32)].into_iter().collect(), ..Layers::default() }
 }
 
 /// A header for 192.0.2.`host`, port 5060.
@@ -70,4 +72,23 @@ async fn connections_count_for_those_whom_the_balancer_names() {
     let _third = connect(8).await;
     assert_eq!(opened(&mut server).await.1, "192.0.2.8:5060".parse().unwrap());
     assert_eq!(server.len(), 2);
+}
+
+#[tokio::test]
+async fn who_is_no_balancer_speaks_for_himself_and_his_header_is_not_read() {
+    let (mut server, address) = listening(behind_a_balancer(), Limits { per_source: 1, ..Limits::default() });
+    let elsewhere: SocketAddr = "127.0.0.2:0".parse().unwrap();
+    let connect = async || {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(elsewhere).unwrap();
+        socket.connect(address).await.unwrap()
+    };
+    let mut client = connect().await;
+    client.write_all(&[&header(7)[..], b"hello;"].concat()).await.unwrap();
+    let (_, peer, _) = opened(&mut server).await;
+    assert_eq!(peer, client.local_addr().unwrap());
+    // The line ends at its beginning are a ping here.
+    assert_eq!(message(&mut server).await, [&header(7)[4..], b"hello;"].concat());
+    let _second = connect().await;
+    assert_eq!(refused(&mut server).await, RefuseReason::Source, "he counts for himself");
 }

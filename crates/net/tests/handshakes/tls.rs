@@ -9,8 +9,8 @@ use cusax_net::stream::{
     Cause, CloseReason, HandshakeFailure, Layer, Layers, Limits, RefuseReason, SecureTarget, StreamEvent,
 };
 use cusax_net::tls::{
-    Authorities, AuthoritiesError, Certificate, CertificateError, Client, ClientCertificates, Credentials, Server,
-    Validity, Version,
+    Authorities, AuthoritiesError, Certificate, CertificateError, Client, ClientCertificates, Credentials, Revoked,
+    RevokedError, Server, Validity, Version,
 };
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,7 +25,7 @@ fn layers(credentials: &Credentials, minimum: Version, clients: &ClientCertifica
 }
 
 fn open_to_all(issued: &Issued) -> Layers {
-    layers(&issued.credentials(), Version::V1_2, &ClientCertificates::Unasked)
+    layers(&issued.credentials(), Version::V1_2, &ClientCertificates::default())
 }
 
 fn target(authority: &Authority, credentials: Option<Credentials>, domains: &[&str]) -> SecureTarget {
@@ -117,7 +117,7 @@ async fn server_that_is_expired_or_unknown_is_not_spoken_to() {
 #[tokio::test]
 async fn identities_of_a_clients_certificate_are_told() {
     let authority = Authority::new();
-    let accepted = ClientCertificates::Accepted(authority.authorities());
+    let accepted = ClientCertificates { servers: Some(authority.authorities()), ..ClientCertificates::default() };
     let server = layers(&authority.issue(&["example.com"]).credentials(), Version::V1_2, &accepted);
     let (mut server, address) = listening(server, Limits::default());
     let credentials = authority.issue(&["sip:biloxi.example", "host.biloxi.example"]).credentials();
@@ -134,7 +134,8 @@ async fn identities_of_a_clients_certificate_are_told() {
 #[tokio::test]
 async fn client_without_a_good_certificate_is_refused_where_one_is_required() {
     let (authority, stranger) = (Authority::new(), Authority::new());
-    let required = ClientCertificates::Required(authority.authorities());
+    let required =
+        ClientCertificates { servers: Some(authority.authorities()), required: true, ..ClientCertificates::default() };
     let server = layers(&authority.issue(&["example.com"]).credentials(), Version::V1_2, &required);
     let (mut server, address) = listening(server, Limits::default());
     for (shown, detail) in [
@@ -152,10 +153,84 @@ async fn client_without_a_good_certificate_is_refused_where_one_is_required() {
 }
 
 #[tokio::test]
+async fn user_is_whom_an_authority_of_users_vouches_for_and_never_a_server() {
+    let (servers, users) = (Authority::new(), Authority::new());
+    let accepted = ClientCertificates {
+        servers: Some(servers.authorities()),
+        users: Some(users.authorities()),
+        ..ClientCertificates::default()
+    };
+    let server = layers(&servers.issue(&["example.com"]).credentials(), Version::V1_2, &accepted);
+    let (mut server, address) = listening(server, Limits::default());
+    let names = ["sip:alice@example.com", "sip:biloxi.example", "host.biloxi.example"];
+    let (of_user, of_server) = (users.issue(&names), servers.issue(&names));
+    for (shown, identities, uris) in [
+        (Some(of_user.credentials()), &[][..], &["sip:alice@example.com"][..]),
+        (Some(of_server.credentials()), &["biloxi.example"], &[]),
+        (None, &[], &[]),
+    ] {
+        let mut client = streams(Limits::default());
+        client.connect(address, Some(target(&servers, shown, &["example.com"]))).unwrap();
+        let ((_, _, security), _) = tokio::join!(opened(&mut server), opened(&mut client));
+        let security = security.unwrap();
+        assert_eq!((&*security.identities, &*security.users), (own(identities).as_slice(), own(uris).as_slice()));
+        drop(client);
+        closed(&mut server).await;
+    }
+}
+
+fn own(names: &[&str]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test]
+async fn users_certificate_that_is_of_no_use_is_refused_and_not_passed_over() {
+    let (servers, users, stranger) = (Authority::new(), Authority::new(), Authority::new());
+    let name = ["sip:alice@example.com"];
+    let (good, bad) = (users.issue(&name), users.issue(&name));
+    for (revoked, expected) in [
+        (None, [None, None]),
+        (Some(users.revoked(&[&bad])), [None, Some("certificate revoked")]),
+        (Some(stranger.revoked(&[])), [Some("certificate of an authority without revocation list"); 2]),
+    ] {
+        let accepted = ClientCertificates {
+            servers: Some(servers.authorities()),
+            users: Some(users.authorities()),
+            revoked: revoked.map(|lists| Revoked::from_pem(lists.as_bytes()).unwrap()),
+            required: false,
+        };
+        let server = layers(&servers.issue(&["example.com"]).credentials(), Version::V1_2, &accepted);
+        let (mut server, address) = listening(server, Limits::default());
+        let expired = (users.issue_until(&name, 2001).credentials(), Some("certificate expired"));
+        let unknown = (stranger.issue(&name).credentials(), Some("certificate by an unknown authority"));
+        let of_server = (servers.issue(&["biloxi.example"]).credentials(), None);
+        let [first, second] = expected;
+        for (shown, detail) in [(good.credentials(), first), (bad.credentials(), second), expired, unknown, of_server] {
+            let mut client = streams(Limits::default());
+            client.connect(address, Some(target(&servers, Some(shown), &["example.com"]))).unwrap();
+            match detail {
+                None => {
+                    tokio::join!(opened(&mut server), opened(&mut client));
+                    drop(client);
+                    closed(&mut server).await;
+                }
+                Some(detail) => {
+                    assert_eq!(failed(&mut server).await, (Layer::Tls, Cause::Certificate(detail)));
+                    let _ = client.next().await;
+                }
+            }
+        }
+    }
+    assert_eq!(Revoked::from_pem(b"no PEM").unwrap_err(), RevokedError::Empty);
+    let other = good.certificate.replace("CERTIFICATE", "X509 CRL");
+    assert_eq!(Revoked::from_pem(other.as_bytes()).unwrap_err(), RevokedError::Malformed);
+}
+
+#[tokio::test]
 async fn name_is_asked_for_and_the_certificate_is_the_present_one() {
     let authority = Authority::new();
     let credentials = authority.issue(&["old.example"]).credentials();
-    let server = layers(&credentials, Version::V1_2, &ClientCertificates::Unasked);
+    let server = layers(&credentials, Version::V1_2, &ClientCertificates::default());
     let (mut server, address) = listening(server, Limits::default());
     let mut client = streams(Limits::default());
     client.connect(address, Some(target(&authority, None, &["old.example"]))).unwrap();
@@ -192,7 +267,7 @@ async fn version_older_than_the_least_is_refused() {
         (Version::V1_2, &rustls::version::TLS12, true),
     ] {
         let issued = authority.issue(&["example.com"]);
-        let server = layers(&issued.credentials(), minimum, &ClientCertificates::Unasked);
+        let server = layers(&issued.credentials(), minimum, &ClientCertificates::default());
         let (mut server, address) = listening(server, Limits::default());
         let connected = async { connect(address, &authority, &[version]).await.is_ok() };
         let (event, connected) = tokio::join!(server.next(), connected);

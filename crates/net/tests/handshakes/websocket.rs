@@ -127,6 +127,43 @@ async fn client_that_does_not_offer_sip_gets_400() {
 }
 
 #[tokio::test]
+async fn page_of_another_origin_gets_403_and_who_is_no_page_is_let_in() {
+    let origins = ["https://phone.example.com".to_owned(), "http://localhost:8080".to_owned()].into();
+    let (mut server, address) = listening(Layers { origins, ..plain() }, Limits::default());
+    let sip = "Sec-WebSocket-Protocol: sip\r\n";
+    for good in [
+        "",
+        "Origin: https://phone.example.com\r\n",
+        "Origin: HTTPS://Phone.Example.Com\r\n",
+        "origin: http://localhost:8080\r\n",
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("{UPGRADE}{sip}{good}\r\n").as_bytes()).await.unwrap();
+        let (_, answer) = tokio::join!(opened(&mut server), head(&mut stream));
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{good}: {answer}");
+        drop(stream);
+        assert_eq!(closed(&mut server).await, CloseReason::Peer);
+    }
+    for bad in [
+        "Origin: https://evil.example\r\n",
+        "Origin: https://phone.example.com.evil.example\r\n",
+        "Origin: http://phone.example.com\r\n",
+        "Origin: https://phone.example.com:8443\r\n",
+        "Origin: null\r\n",
+        "Origin: \r\n",
+        "Origin: https://phone.example.com\r\nOrigin: https://evil.example\r\n",
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("{UPGRADE}{sip}{bad}\r\n").as_bytes()).await.unwrap();
+        let (seen, answer) = tokio::join!(failed(&mut server), head(&mut stream));
+        assert_eq!(seen, (Layer::WebSocket, Cause::Origin), "{bad}");
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+        assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
+    }
+    assert!(server.is_empty());
+}
+
+#[tokio::test]
 async fn what_is_no_upgrade_is_ended() {
     let limits = Limits { handshake_time: Duration::from_millis(20), ..Limits::default() };
     let (mut server, address) = listening(plain(), limits);
@@ -233,7 +270,7 @@ async fn client_that_answers_pings_stays() {
 async fn goes_over_tls_as_well() {
     let authority = Authority::new();
     let credentials = authority.issue(&["example.com"]).credentials();
-    let tls = Some(Server::new(&credentials, Version::V1_2, &ClientCertificates::Unasked));
+    let tls = Some(Server::new(&credentials, Version::V1_2, &ClientCertificates::default()));
     let (mut server, address) = listening(Layers { tls, ..plain() }, Limits::default());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)

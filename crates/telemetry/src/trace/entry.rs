@@ -155,7 +155,15 @@ impl Entry {
                 entry(Lane::Edge, Lane::Edge, text, &it.correlation, &[&it.caller])
             }
             Event::SipAuth(it) => {
-                let text = format!("digest {} {}", it.algorithm, it.result);
+                let text = match it.algorithm {
+                    sip::Algorithm::Certificate => format!("certificate {}", it.result),
+                    sip::Algorithm::Md5
+                    | sip::Algorithm::Sha256
+                    | sip::Algorithm::Sha512_256
+                    | sip::Algorithm::None => {
+                        format!("digest {} {}", it.algorithm, it.result)
+                    }
+                };
                 entry(Lane::Edge, Lane::Edge, text, &it.correlation, &[&it.user])
             }
             Event::SipTimeout(it) => {

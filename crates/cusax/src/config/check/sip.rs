@@ -1,6 +1,7 @@
 //! Listeners, the core, peers and authentication.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use cusax_sip::message::{MAX_HEADER_BYTES, MAX_HEADERS};
 
@@ -10,6 +11,7 @@ use crate::config::address::{Host, ListenerAddress, SipTarget, Transport};
 use crate::config::document::at;
 use crate::config::network::Network;
 use crate::config::sip::{Listener, Sip, Zone};
+use crate::config::tls::Tls;
 
 pub(super) fn check(config: &Config, report: &mut Report<'_, '_>) {
     let sip = &config.sip;
@@ -20,6 +22,7 @@ pub(super) fn check(config: &Config, report: &mut Report<'_, '_>) {
     algorithms(sip, report);
     layers(config, report);
     limits(sip, report);
+    revocations(config, report);
 }
 
 /// Bounds that can only be drawn tighter.
@@ -88,23 +91,58 @@ fn layers(config: &Config, report: &mut Report<'_, '_>) {
             let problem = format!("{transport} is for browsers and other user agents, not for SIP servers");
             report.refuse(&at_key("address"), problem, "write a tls, tcp or udp address, or zone = \"access\"");
         }
-        if listener.proxy_protocol && is_udp(transport) {
+        let proxied = !listener.proxy_protocol.is_empty();
+        if proxied && is_udp(transport) {
             let advice = "take the key out; a balancer of datagrams must keep their addresses";
             report.refuse(&at_key("proxy_protocol"), "there is no PROXY header before datagrams", advice);
-        } else if listener.proxy_protocol && listener.zone == Zone::Core {
+        } else if proxied && listener.zone == Zone::Core {
             let advice = "take the key out; let the core connect to this listener itself";
             let problem = "the core is known by its address, and a PROXY header can name any";
             report.refuse(&at_key("proxy_protocol"), problem, advice);
         }
-        if listener.require_certificate {
-            if transport != Transport::Tls {
-                let problem = format!("clients show no certificate over {transport}");
-                report.refuse(&at_key("require_certificate"), problem, "write a tls address, or take the key out");
-            } else if config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_none()) {
-                let advice = "add client_ca = \"client-ca.pem\" to [tls]";
-                report.refuse(&at_key("require_certificate"), "no authority of such certificates is known", advice);
-            }
+        if !listener.origins.is_empty() && !is_websocket(transport) {
+            let problem = format!("web pages do not connect over {transport}");
+            report.refuse(&at_key("origins"), problem, "write a ws or wss address, or take the key out");
         }
+        certificates(config, listener, index, report);
+    }
+}
+
+/// Which certificates those who connect are asked for.
+fn certificates(config: &Config, listener: &Listener, index: usize, report: &mut Report<'_, '_>) {
+    let transport = listener.address.transport;
+    let mut refuse = |key, problem: &str, advice| {
+        report.refuse(&[at!["sip", "listener", index].to_vec(), at![key].to_vec()].concat(), problem, advice);
+    };
+    let none_shown = format!("clients show no certificate over {transport}");
+    let unknown = "no authority of such certificates is known";
+    let absent = |file: fn(&Tls) -> &Option<PathBuf>| config.tls.as_ref().is_some_and(|tls| file(tls).is_none());
+    let users = listener.user_certificates;
+    if users && !transport.is_secure() {
+        refuse("user_certificates", &none_shown, "write a tls or wss address, or take the key out");
+    } else if users && listener.zone != Zone::Access {
+        let problem = "user agents connect to access listeners only";
+        refuse(
+            "user_certificates",
+            problem,
+            "take the key out; servers are known by tls.client_ca and certificate_names",
+        );
+    } else if users && absent(|tls| &tls.user_ca) {
+        refuse("user_certificates", unknown, "add user_ca = \"user-ca.pem\" to [tls]");
+    }
+    if listener.require_certificate && !users {
+        if transport != Transport::Tls {
+            refuse("require_certificate", &none_shown, "write a tls address, or take the key out");
+        } else if absent(|tls| &tls.client_ca) {
+            refuse("require_certificate", unknown, "add client_ca = \"client-ca.pem\" to [tls]");
+        }
+    }
+}
+
+fn revocations(config: &Config, report: &mut Report<'_, '_>) {
+    if config.tls.as_ref().is_some_and(|tls| tls.user_crl.is_some() && tls.user_ca.is_none()) {
+        let advice = "add user_ca = \"user-ca.pem\", whose certificates these are, or take the key out";
+        report.refuse(at!["tls", "user_crl"], "there are no certificates of users that could be revoked", advice);
     }
 }
 

@@ -1,11 +1,11 @@
-//! The files of `[tls]`: our certificate and key, and the authorities that are believed.
+//! The files of `[tls]`: our certificate and key, the authorities that are believed, and what they took back.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use cusax_net::clock;
-use cusax_net::tls::{Authorities, Certificate, CertificateError, Validity};
+use cusax_net::tls::{Authorities, Certificate, CertificateError, Revoked, Validity};
 
 use super::private;
 use crate::config::diagnostic::Finding;
@@ -38,10 +38,13 @@ pub(super) fn check(tls: &Tls, document: &Document<'_>) -> Vec<Finding> {
             );
         }
     }
-    for (key, file) in [("client_ca", &tls.client_ca), ("server_ca", &tls.server_ca)] {
+    for (key, file) in [("client_ca", &tls.client_ca), ("user_ca", &tls.user_ca), ("server_ca", &tls.server_ca)] {
         if let Some(Err(bad)) = file.as_deref().map(authorities) {
             findings.push(refused(key, bad));
         }
+    }
+    if let Some(Err(bad)) = tls.user_crl.as_deref().map(revoked) {
+        findings.push(refused("user_crl", bad));
     }
     findings
 }
@@ -86,6 +89,18 @@ pub(crate) fn authorities(file: &Path) -> Result<Authorities, Bad> {
     })
 }
 
+/// Reads revocation lists.
+///
+/// # Errors
+///
+/// Why the file has none.
+pub(crate) fn revoked(file: &Path) -> Result<Revoked, Bad> {
+    Revoked::from_pem(&read(file)?).map_err(|error| {
+        let problem = format!("{} is of no use: {error}", file.display());
+        Bad::new(problem, "name a PEM file with a revocation list (X509 CRL) of each authority of user_ca")
+    })
+}
+
 fn read(file: &Path) -> Result<Vec<u8>, Bad> {
     File::open(file).and_then(contents).map_err(|error| unreadable(file, &error))
 }
@@ -107,5 +122,5 @@ fn unreadable(file: &Path, error: &io::Error) -> Bad {
     Bad::new(problem, "name a file that the service's user can read")
 }
 
-/// All the authorities of a host are a quarter of it.
-const LONGEST: u64 = 1024 * 1024;
+/// All the authorities of a host are a 40th of it; a list of 100,000 certificates that were revoked is half.
+const LONGEST: u64 = 10 * 1024 * 1024;

@@ -24,7 +24,7 @@ pub(super) const fn failed(side: Side, cause: Cause, remote: SocketAddr) -> Even
         Cause::Closed => HandshakeResult::Closed,
         Cause::Certificate(_) => HandshakeResult::Certificate,
         Cause::Refused(_) => HandshakeResult::Refused,
-        Cause::Invalid(_) => HandshakeResult::Invalid,
+        Cause::Invalid(_) | Cause::Origin => HandshakeResult::Invalid,
     };
     event(side, result, Version::None, remote, cause.detail())
 }
@@ -33,6 +33,7 @@ pub(super) const fn failed(side: Side, cause: Cause, remote: SocketAddr) -> Even
 pub(super) const fn drop_reason(failure: HandshakeFailure) -> DropReason {
     match (failure.cause, failure.layer) {
         (Cause::Deadline, _) => DropReason::Deadline,
+        (Cause::Origin, _) => DropReason::Origin,
         (_, Layer::Proxy) => DropReason::ProxyHeader,
         (_, Layer::Tls) => DropReason::Tls,
         (_, Layer::WebSocket) => DropReason::WebSocket,

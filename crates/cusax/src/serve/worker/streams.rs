@@ -114,7 +114,7 @@ pub(super) struct Connections {
     listeners: Vec<Listening>,
     /// Each connection that is there or being made.
     open: HashMap<u64, Open>,
-    /// The connection that reaches a place from a listener, the newest of several. One by TLS is for those domains only
+    /// The connection that reaches a place, the newest of several. One by TLS is for those domains only
     /// that it was made to, and one that was accepted for none: who connects to us proves nothing by that (RFC 5923).
     reached: HashMap<Reached, u64>,
     /// What connects by TLS.
@@ -126,18 +126,14 @@ pub(super) struct Connections {
     unsecured: Complaint,
 }
 
-/// A place, as it is reached from a listener, and the SIP domains that its certificate was asked for.
-type Reached = (ListenerId, SocketAddr, Vec<String>);
+/// A flow without connection, and the SIP domains that a connection of it was asked to prove.
+type Reached = (Flow, Vec<String>);
 
 /// A connection.
 #[derive(Debug)]
 struct Open {
-    /// The listener that accepted it, or that it was made for.
-    listener: ListenerId,
-    transport: Transport,
-    remote: SocketAddr,
-    /// The SIP domains that it was made to by TLS.
-    domains: Vec<String>,
+    /// What it was made for; of one that was accepted, what it came from.
+    place: Reached,
     /// False while it is being made.
     established: bool,
 }
@@ -168,8 +164,8 @@ impl Connections {
             StreamEvent::Opened { connection, peer, listener, security, .. } => {
                 let result = if listener.is_some() { ConnectionResult::Accepted } else { ConnectionResult::Connected };
                 if let Some(&Listening { id, transport, .. }) = listener.and_then(|listener| self.listening(listener)) {
-                    let (domains, established) = (Vec::new(), true);
-                    self.note(connection.get(), Open { listener: id, transport, remote: peer, domains, established });
+                    let flow = Flow { listener: id, transport, remote: peer, connection: None, domain: None };
+                    self.note(connection.get(), Open { place: (flow, Vec::new()), established: true });
                 } else if let Some(open) = self.open.get_mut(&connection.get()) {
                     open.established = true;
                 }
@@ -177,8 +173,10 @@ impl Connections {
                     let side = if listener.is_some() { Side::Server } else { Side::Client };
                     core.telemetry.emit(&handshake::done(side, security.version, peer));
                 }
-                let identities = security.map(|security| security.identities).unwrap_or_default();
+                let (identities, users) =
+                    security.map(|security| (security.identities, security.users)).unwrap_or_default();
                 core.edge.handle_opened(ConnectionId(connection.get()), identities);
+                core.edge.handle_certified(ConnectionId(connection.get()), &users);
                 if let Some(flow) = self.flow(connection.get()) {
                     self.tell(&core.telemetry, &flow, result);
                 }
@@ -191,7 +189,7 @@ impl Connections {
             StreamEvent::Closed { connection, reason } => {
                 core.edge.handle_closed(ConnectionId(connection.get()));
                 let Some(flow) = self.flow(connection.get()) else { return };
-                let (established, last) = self.forget(connection.get());
+                let Some((Open { place, established }, last)) = self.forget(connection.get()) else { return };
                 let result = if established { ConnectionResult::Closed } else { ConnectionResult::Failed };
                 self.tell(&core.telemetry, &flow, result);
                 match reason {
@@ -205,7 +203,8 @@ impl Connections {
                     }
                     CloseReason::Handshake(failure) => {
                         core.telemetry.emit(&handshake::failed(Side::Client, failure.cause, flow.remote));
-                        let why = || format!("no TLS with a server of ours or a peer: {}", failure.cause.detail());
+                        let domains = place.1.join(" or ");
+                        let why = || format!("no TLS with {domains}: {}", failure.cause.detail());
                         self.unsecured.say(&core.telemetry, why, now);
                     }
                     CloseReason::ConnectTime
@@ -218,14 +217,14 @@ impl Connections {
                 // Whatever ended it: who waits for an answer on it waits in vain.
                 if last {
                     // Where another took its place, what was sent to that place since waits on the new one.
-                    core.edge.handle_unreachable(&Flow { connection: None, ..flow }, now);
+                    core.edge.handle_unreachable(&place.0, now);
                 }
                 core.edge.handle_unreachable(&flow, now);
             }
             StreamEvent::Refused { listener, peer, reason } => {
                 let Some(listening) = self.listening(listener) else { return };
                 let (transport, listener) = (listening.transport, listening.id);
-                let flow = Flow { listener, transport, remote: peer, connection: None };
+                let flow = Flow { listener, transport, remote: peer, connection: None, domain: None };
                 let (result, dropped, detail) = match reason {
                     RefuseReason::Connections | RefuseReason::Source => {
                         (ConnectionResult::Refused, DropReason::Overload, "too many connections")
@@ -256,8 +255,8 @@ impl Connections {
     }
 
     fn flow(&self, connection: u64) -> Option<Flow> {
-        let &Open { listener, transport, remote, .. } = self.open.get(&connection)?;
-        Some(Flow { listener, transport, remote, connection: Some(ConnectionId(connection)) })
+        let (place, _) = &self.open.get(&connection)?.place;
+        Some(Flow { connection: Some(ConnectionId(connection)), domain: None, ..*place })
     }
 
     fn listening(&self, listener: NetListener) -> Option<&Listening> {
@@ -278,12 +277,12 @@ impl Connections {
             None => {
                 let secure = flow.transport == Transport::Tls;
                 let domains = if secure { core.borrow().edge.domains_at(&flow) } else { Vec::new() };
-                let place = (flow.listener, flow.remote, domains);
-                let reused = self.reached.get(&place).copied().filter(|_| secure != place.2.is_empty());
+                let place = (flow, domains);
+                let reused = self.reached.get(&place).copied().filter(|_| secure != place.1.is_empty());
                 // One that has just ended is found out here, before its end is told.
                 reused.is_some_and(|connection| self.streams.send(connection.into(), bytes.clone()).is_ok())
                     || self
-                        .connect(flow.transport, place, core, now)
+                        .connect(place, core, now)
                         .is_some_and(|connection| self.streams.send(connection, bytes).is_ok())
             }
         };
@@ -292,14 +291,9 @@ impl Connections {
         }
     }
 
-    fn connect(
-        &mut self,
-        transport: Transport,
-        (listener, remote, domains): Reached,
-        core: &Shared,
-        now: Instant,
-    ) -> Option<cusax_net::stream::ConnectionId> {
-        let tls = match (transport, &self.client) {
+    fn connect(&mut self, place: Reached, core: &Shared, now: Instant) -> Option<cusax_net::stream::ConnectionId> {
+        let (flow, domains) = &place;
+        let tls = match (flow.transport, &self.client) {
             (Transport::Tcp, _) => None,
             (Transport::Tls, Some(client)) if !domains.is_empty() => {
                 Some(SecureTarget { client: client.clone(), domains: domains.clone() })
@@ -312,25 +306,24 @@ impl Connections {
             // Browsers connect to us, and nobody to them (RFC 7118 §5).
             (Transport::Ws | Transport::Wss | Transport::Udp | Transport::Internal, _) => return None,
         };
-        let connection = self.streams.connect(remote, tls).ok()?;
-        self.note(connection.get(), Open { listener, transport, remote, domains, established: false });
+        let connection = self.streams.connect(flow.remote, tls).ok()?;
+        self.note(connection.get(), Open { place, established: false });
         Some(connection)
     }
 
     fn note(&mut self, connection: u64, open: Open) {
-        self.reached.insert((open.listener, open.remote, open.domains.clone()), connection);
+        self.reached.insert(open.place.clone(), connection);
         self.open.insert(connection, open);
     }
 
-    /// Whether it was ever there, and whether it was the one that reached its place.
-    fn forget(&mut self, connection: u64) -> (bool, bool) {
-        let Some(open) = self.open.remove(&connection) else { return (false, false) };
-        let place = (open.listener, open.remote, open.domains.clone());
-        let last = self.reached.get(&place) == Some(&connection);
+    /// What it was, and whether it was the one that reached its place.
+    fn forget(&mut self, connection: u64) -> Option<(Open, bool)> {
+        let open = self.open.remove(&connection)?;
+        let last = self.reached.get(&open.place) == Some(&connection);
         if last {
-            self.reached.remove(&place);
+            self.reached.remove(&open.place);
         }
-        (open.established, last)
+        Some((open, last))
     }
 }
 

@@ -38,7 +38,7 @@ fn epoch() -> Instant {
 
 pub(super) fn flow_to(agent: usize) -> Flow {
     let remote: SocketAddr = ADDRESSES[agent].parse().unwrap();
-    Flow { listener: ListenerId(0), transport: Transport::Udp, remote, connection: None }
+    Flow { listener: ListenerId(0), transport: Transport::Udp, remote, connection: None, domain: None }
 }
 
 pub(super) fn outgoing<'a>() -> Outgoing<'a> {
