@@ -40,7 +40,7 @@ pub enum Output {
         /// True where these bytes were sent before.
         again: bool,
     },
-    /// A request that began a server transaction. A CANCEL names the INVITE that it is about, where that is known.
+    /// A request that began a server transaction. A CANCEL names the request that it is about, where that is known.
     Request {
         /// The transaction to answer on.
         server: ServerId,
@@ -48,7 +48,7 @@ pub enum Output {
         message: Arc<Message>,
         /// Where it came from.
         flow: Flow,
-        /// For CANCEL: the owner's tag of the INVITE's transaction.
+        /// For CANCEL: the transaction that it is about, an INVITE's or one that it cannot end, and its owner's tag.
         cancels: Option<(ServerId, u64)>,
     },
     /// An ACK that belongs to no transaction: it acknowledges a 2xx.

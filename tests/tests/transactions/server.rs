@@ -117,6 +117,17 @@ fn a_cancel_is_a_transaction_of_its_own_and_names_the_invite_that_it_is_about() 
 }
 
 #[test]
+fn a_cancel_finds_what_it_is_about_whatever_its_method() {
+    for method in ["MESSAGE", "OPTIONS", "REGISTER", "SUBSCRIBE"] {
+        let mut bench = Bench::new(UDP);
+        let server = bench.asked(&request(method, "z9hG4bK1"));
+        bench.receive(request("CANCEL", "z9hG4bK1"));
+        let Some((_, Output::Request { cancels, .. })) = bench.log.pop() else { panic!("{method}") };
+        assert_eq!(cancels, Some((server, 0)), "{method}");
+    }
+}
+
+#[test]
 fn transactions_are_told_apart_by_branch_sender_and_method() {
     let mut bench = Bench::new(UDP);
     let text = String::from_utf8(request("INVITE", "z9hG4bK1").to_vec()).unwrap();

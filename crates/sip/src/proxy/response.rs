@@ -146,9 +146,11 @@ impl Proxy {
         cancels: Option<(ServerId, u64)>,
         now: Instant,
     ) {
-        let found = cancels.and_then(|(invite, owner)| {
+        let found = cancels.and_then(|(about, owner)| {
             let (id, _) = self.owner(owner)?;
-            (self.context(id)?.server == invite).then_some(id)
+            // RFC 3261 §9.2: other methods it does not touch.
+            self.context(id).filter(|context| context.server == about && context.invite)?;
+            Some(id)
         });
         let tag = self.tag();
         if cancels.is_none() {

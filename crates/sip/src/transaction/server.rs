@@ -81,20 +81,26 @@ impl Layer {
         let Ok(slot) = u32::try_from(self.servers.insert(server)) else { return };
         self.invites.1 += usize::from(invite);
         self.index.insert(key, slot);
-        let cancels = (method == Method::Cancel)
-            .then(|| self.secret.server_key(&message, Method::Invite.as_str()))
-            .flatten()
-            .and_then(|key| self.index.get(&key).copied())
-            .and_then(|slot| self.server_id(slot))
-            // RFC 3261 §22.1: whoever sent the INVITE may cancel it; others down the path know its branch as well.
-            .filter(|id| same_sender(&self.servers[id.slot as usize].source, &flow))
-            .map(|id| (id, self.servers[id.slot as usize].owner));
+        let cancels = (method == Method::Cancel).then(|| self.cancelled(&message, &flow)).flatten();
         let server = ServerId { slot, generation };
         if !invite {
             // Whoever asked has given up by then (timer F): an answer would come to nobody (RFC 4320 §4.2).
             self.arm_server(T64, server, Alarm::GiveUp, now);
         }
         self.outputs.push_back(Output::Request { server, message: Arc::new(message), flow, cancels });
+    }
+
+    /// The transaction that a CANCEL is about, whatever its method: only an INVITE can be cancelled, but a CANCEL is answered
+    /// with 200 wherever it matches (RFC 3261 §9.2). A method that nobody knows is not looked for.
+    fn cancelled(&self, cancel: &Message, flow: &Flow) -> Option<(ServerId, u64)> {
+        let others =
+            Method::ALL.iter().filter(|method| !matches!(method, Method::Cancel | Method::Invite | Method::Other));
+        let id = std::iter::once(&Method::Invite)
+            .chain(others)
+            .find_map(|method| self.server_id(*self.index.get(&self.secret.server_key(cancel, method.as_str())?)?))?;
+        let server = self.servers.get(id.slot as usize)?;
+        // RFC 3261 §22.1: whoever sent the INVITE may cancel it; others down the path know its branch as well.
+        same_sender(&server.source, flow).then_some((id, server.owner))
     }
 
     /// A request of a transaction that is already here: its retransmission, or the ACK to its final response.
