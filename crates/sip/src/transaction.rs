@@ -23,7 +23,7 @@ pub use timer::{T1, T2, T4, T64};
 
 use crate::method::Method;
 use crate::name::Name;
-use crate::{Flow, Message, Transmit, Via};
+use crate::{Flow, Message, Transmit, Transport, Via};
 use client::Client;
 use cusax_event::sip::{DropReason, Timer};
 use key::Secret;
@@ -157,7 +157,8 @@ impl Layer {
         }
     }
 
-    /// Takes word that a flow does not reach its other end: its unanswered client transactions end.
+    /// Takes word that a flow does not reach its other end: its unanswered client transactions end, and answers to what came
+    /// by a connection go by a new one.
     pub fn handle_unreachable(&mut self, flow: &Flow) {
         let lost: Vec<ClientId> = self
             .clients
@@ -172,6 +173,10 @@ impl Layer {
             if let Some(client) = self.remove_client(id).filter(|client| !client.is_cancel()) {
                 self.outputs.push_back(Output::Unreachable { owner: client.owner, client: id });
             }
+        }
+        // Nobody is called by WebSocket (RFC 7118 §5).
+        if flow.connection.is_some() && matches!(flow.transport, Transport::Tcp | Transport::Tls) {
+            self.reply_anew(flow);
         }
     }
 
