@@ -16,6 +16,7 @@ mod connection;
 mod cue;
 mod identity;
 mod locate;
+mod maddr;
 mod privacy;
 mod request;
 mod response;
@@ -157,7 +158,8 @@ impl Edge {
             }
             return;
         }
-        match Message::parse(bytes).map(|message| route::straighten(&self.config, message)) {
+        let parsed = Message::parse(bytes).map(|message| maddr::arrived(&self.config, message, &flow));
+        match parsed.map(|message| route::straighten(&self.config, message)) {
             // A response proves itself by the branch that it brings back, from wherever the request was sent to.
             Ok(message) if message.is_request() && !self.admits(&flow) => {
                 self.drop(DropReason::Acl, &flow, "not a configured source of this zone");
