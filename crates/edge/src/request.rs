@@ -268,7 +268,8 @@ impl Edge {
         let hop = |target: &Target, mut edit: Edit| {
             self.record(request, target, &mut edit);
             let sent_by = self.sent_by(&target.flow, request.origin);
-            Hop { flow: target.flow, edit, sent_by, minor: false }
+            let unreachable = if target.located { 503 } else { 430 };
+            Hop { flow: target.flow, edit, sent_by, minor: false, unreachable }
         };
         let mut ways = vec![target.clone()];
         ways.extend_from_slice(others);
@@ -307,7 +308,7 @@ impl Edge {
     /// A place to send to, with the name that we bear there.
     pub(crate) fn hop(&self, flow: Flow, edit: Edit, minor: bool) -> Hop {
         let sent_by = self.sent_by(&flow, Origin::Access);
-        Hop { flow, edit, sent_by, minor }
+        Hop { flow, edit, sent_by, minor, unreachable: 503 }
     }
 
     /// Answers a request here with a failure. One that anybody could have sent in somebody else's name costs no state, and

@@ -253,6 +253,29 @@ fn a_stream_connection_that_is_gone_is_430() {
     assert_eq!(world.status_of(CORE, options(2).bytes()), 430);
 }
 
+/// RFC 5626 §5.3.1: also where it is found out only when the request is sent.
+#[test]
+fn a_flow_that_does_not_reach_its_phone_is_430() {
+    for stream in [false, true] {
+        let mut world = World::new();
+        let flow = if stream { tcp(BOB, 7) } else { udp(BOB) };
+        if let Some(connection) = flow.connection {
+            world.edge.handle_opened(connection, Vec::new());
+        }
+        let path = world.path_of(flow);
+        let mut draft = Draft::invite("sip:bob@198.51.100.2:5060").routes([path.as_str()].into_iter());
+        draft.via = "SIP/2.0/UDP 192.0.2.20:5080;branch=z9hG4bK-core".to_owned();
+        world.receive(CORE, draft.bytes());
+        let call = world.one_to(BOB);
+        match stream {
+            true => world.edge.handle_unreachable(&flow, world.now),
+            false => world.edge.handle_bounced(&flow, call.message.bytes(), world.now),
+        }
+        world.settle();
+        assert_eq!(world.one_to(CORE).message.status(), Some(430), "{stream}");
+    }
+}
+
 #[test]
 fn a_call_to_a_room_ends_at_the_focus_after_its_caller_was_verified() {
     for (uri, sent) in [
