@@ -175,7 +175,7 @@ fn hop(message: &Arc<Message>) -> Hop {
     }
     let uri = Uri::parse(message.request_uri_text()).expect("the Request-URI of an agent");
     let remote = SocketAddr::new(uri.address().expect("an agent is known by its address"), uri.port.unwrap_or(5060));
-    Hop { flow: flow(remote), edit, sent_by: PROXY.to_owned(), minor: false }
+    Hop { flow: flow(remote), edit, sent_by: PROXY.to_owned(), minor: false, unreachable: 503 }
 }
 
 fn simulate(seed: u64) -> u32 {

@@ -29,7 +29,7 @@ pub enum AccountKey {
     },
     /// The one with this user in our domain.
     User(String),
-    /// The one with this number in E.164.
+    /// The one with this number in E.164, or with this user where that looks like one.
     Number(String),
     /// The one with this id.
     Id(i64),
@@ -39,6 +39,12 @@ impl Account {
     /// True where an identity's user part is this account's: its address of record or one of its numbers.
     #[must_use]
     pub fn owns(&self, user: &str) -> bool {
-        self.user == user || self.numbers.iter().any(|number| number == user)
+        self.user == user || self.numbers.contains(&number(user))
     }
+}
+
+/// A number without visual separators and parameters, which make no other number of it (RFC 3966 §3, §4).
+pub(crate) fn number(user: &str) -> String {
+    let subscriber = user.split(';').next().unwrap_or("");
+    subscriber.chars().filter(|character| !matches!(character, '-' | '.' | '(' | ')')).collect()
 }

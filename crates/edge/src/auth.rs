@@ -74,7 +74,8 @@ impl Auth {
         let proved = !ha1.is_empty() && credentials.verify(ha1, message.method_text());
         let issued = match verdict {
             Verdict::Fresh { issued } => issued,
-            Verdict::Stale if proved && account.is_some() => {
+            // Also one of another address, or of keys that are gone: who knows the password need not ask for it again.
+            Verdict::Stale | Verdict::Forged if proved && account.is_some() => {
                 return Checked::Refused { result: AuthResult::Stale, stale: true };
             }
             Verdict::Stale | Verdict::Forged => return refused(AuthResult::Stale),

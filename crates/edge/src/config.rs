@@ -224,16 +224,20 @@ impl Config {
         Some((ListenerId(u16::try_from(index).ok()?), listener))
     }
 
-    /// True where a URI names one of our own sockets.
+    /// True where a URI names one of our own sockets. Nobody is called by WebSocket (RFC 7118 §5): one that says so is where
+    /// its sender is connected to, at whatever port a balancer has.
     pub(crate) fn is_us(&self, uri: &Uri<'_>) -> bool {
-        let port = uri.port.unwrap_or(if uri.asks_for_tls() { 5061 } else { 5060 });
+        let transport = uri.params.find("transport").unwrap_or("");
+        let by_websocket = matches!(&*transport.to_ascii_lowercase(), "ws" | "wss");
+        let port = uri.port.unwrap_or(default_port(uri));
         self.listeners.iter().any(|listener| {
             let (host, sent_port) = match listener.sent_by.rsplit_once(':') {
                 Some((host, port)) if !port.ends_with(']') => (host, port.parse().unwrap_or(5060)),
                 _ => (listener.sent_by.as_str(), 5060),
             };
-            (uri.host_is(host) && port == sent_port)
-                || (uri.address() == Some(listener.address.ip()) && port == listener.address.port())
+            let any_port = by_websocket && matches!(listener.transport, Transport::Ws | Transport::Wss);
+            (uri.host_is(host) && (any_port || port == sent_port))
+                || (uri.address() == Some(listener.address.ip()) && (any_port || port == listener.address.port()))
         })
     }
 
@@ -293,7 +297,7 @@ impl Config {
 
     /// The core target that a URI names, by address or as it is written in the configuration.
     pub(crate) fn core_named(&self, uri: &Uri<'_>) -> Option<&CoreTarget> {
-        let port = uri.port.unwrap_or(if uri.asks_for_tls() { 5061 } else { 5060 });
+        let port = uri.port.unwrap_or(default_port(uri));
         self.core_places().find(|target| {
             let written = Uri::parse(&target.name);
             target.address.port() == port
@@ -304,4 +308,9 @@ impl Config {
     pub(crate) fn core_target(&self, address: SocketAddr) -> Option<&CoreTarget> {
         self.core_places().find(|target| target.address == address)
     }
+}
+
+/// The port of a SIP URI that names none (RFC 3261 §19.1.2).
+pub(crate) fn default_port(uri: &Uri<'_>) -> u16 {
+    if uri.asks_for_tls() { 5061 } else { 5060 }
 }

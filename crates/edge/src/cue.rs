@@ -20,6 +20,8 @@ use crate::{ContextId, Edge};
 
 /// User part of the virtual UAS' Contact.
 pub(crate) const USER: &str = "cue";
+/// What it takes.
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS";
 
 /// An early dialog of the virtual UAS.
 struct Early {
@@ -86,7 +88,7 @@ impl VirtualUas {
                 let found =
                     self.early.get(&key).filter(|early| cancels.is_some_and(|(invite, _)| invite == early.server));
                 let status = if found.is_some() { 200 } else { 481 };
-                self.answer(server, &message, status, now);
+                self.answer(server, &message, status, None, now);
                 if status == 200 {
                     self.end(&key, now);
                 }
@@ -106,16 +108,17 @@ impl VirtualUas {
             | Method::Info
             | Method::Other) => {
                 let known = self.early.get(&key).is_some_and(|early| early.tag == message.to_tag());
+                // The INVITE and the offer in it are never answered: another has to wait (RFC 3261 §14.2, RFC 3311 §5.2).
+                let waits = method == Method::Invite || (method == Method::Update && !message.body().is_empty());
                 let taken =
                     matches!(method, Method::Prack | Method::Update | Method::Info | Method::Bye | Method::Options);
-                let status = if !known {
-                    481
-                } else if taken {
-                    200
-                } else {
-                    405
+                let (status, header) = match (known, waits, taken) {
+                    (false, ..) => (481, None),
+                    (true, true, _) => (500, Some(("Retry-After", "5"))),
+                    (true, false, true) => (200, None),
+                    (true, false, false) => (405, Some(("Allow", ALLOW))),
                 };
-                self.answer(server, &message, status, now);
+                self.answer(server, &message, status, header, now);
                 if known && method == Method::Bye {
                     self.end(&key, now);
                 }
@@ -125,7 +128,7 @@ impl VirtualUas {
 
     fn invite(&mut self, server: ServerId, message: Arc<Message>, key: String, now: Instant) {
         let Some(text) = self.texts.remove(&key) else {
-            return self.answer(server, &message, 481, now);
+            return self.answer(server, &message, 481, None, now);
         };
         // A second INVITE of the same caller's tag and Call-ID takes the place of the first.
         self.end(&key, now);
@@ -133,7 +136,7 @@ impl VirtualUas {
         let progress = Compose::response(&message, 183, None, Some(&tag))
             .copy(&message, Name::RecordRoute)
             .header("Contact", &format!("<{}>", self.contact))
-            .header("Allow", "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO")
+            .header("Allow", ALLOW)
             .header("Warning", &format!("399 {} {}", self.agent, quote(&text)))
             .empty();
         self.layer.respond(server, 183, progress, now);
@@ -152,9 +155,10 @@ impl VirtualUas {
         self.texts.clear();
     }
 
-    fn answer(&mut self, server: ServerId, message: &Message, status: u16, now: Instant) {
+    fn answer(&mut self, server: ServerId, message: &Message, status: u16, header: Option<(&str, &str)>, now: Instant) {
         let tag = self.layer.tag();
-        let bytes = Compose::response(message, status, None, Some(&tag)).empty();
+        let response = Compose::response(message, status, None, Some(&tag));
+        let bytes = header.into_iter().fold(response, |response, (name, value)| response.header(name, value)).empty();
         self.layer.respond(server, status, bytes, now);
     }
 }

@@ -4,7 +4,7 @@ use cusax_event::sip::{CallInfo, CallInfoAction, CallInfoReason};
 use cusax_event::{Correlation, Event};
 use cusax_sip::{Edit, Message, Method, Name, Scheme};
 
-use crate::account::{Account, AccountKey};
+use crate::account::{Account, AccountKey, number};
 use crate::auth;
 use crate::config::{Forged, Reach, Zone};
 use crate::privacy::{self, Privacy};
@@ -87,24 +87,7 @@ impl Edge {
     ) -> Result<(), &'static str> {
         let untrusted = is_untrusted(origin);
         if untrusted {
-            for name in [
-                Name::PAssertedIdentity,
-                Name::PAccessNetworkInfo,
-                Name::PChargingVector,
-                Name::PChargingFunctionAddresses,
-                Name::RemotePartyId,
-                Name::PAssertedService,
-                Name::PServedUser,
-                Name::PProfileKey,
-                Name::PUserDatabase,
-                Name::PVisitedNetworkId,
-                Name::Diversion,
-                Name::AlertInfo,
-                Name::Path,
-                Name::ServiceRoute,
-            ] {
-                edit.remove_all(name);
-            }
+            remove(edit, &TRUSTED_ONLY);
         }
         if untrusted && call_info::has_impp(message) {
             let reject = self.config.caller.forged == Forged::Reject && origin == Origin::Access;
@@ -138,13 +121,7 @@ impl Edge {
         let private = privacy::of(message);
         let trusted = self.trusts(target);
         if !trusted {
-            if privacy::hides_identity(message) {
-                edit.remove_all(Name::PAssertedIdentity);
-            }
-            // RFC 7315 §5: of use inside a trust domain only.
-            for name in [Name::PAccessNetworkInfo, Name::PChargingVector, Name::PChargingFunctionAddresses] {
-                edit.remove_all(name);
-            }
+            withhold(message, edit);
         }
         if message.method() == Method::Register {
             return;
@@ -295,6 +272,54 @@ impl Edge {
     }
 }
 
+/// What only trusted elements may say.
+const TRUSTED_ONLY: [Name; 14] = [
+    Name::PAssertedIdentity,
+    Name::PAccessNetworkInfo,
+    Name::PChargingVector,
+    Name::PChargingFunctionAddresses,
+    Name::RemotePartyId,
+    Name::PAssertedService,
+    Name::PServedUser,
+    Name::PProfileKey,
+    Name::PUserDatabase,
+    Name::PVisitedNetworkId,
+    Name::Diversion,
+    Name::AlertInfo,
+    Name::Path,
+    Name::ServiceRoute,
+];
+
+/// What is of use inside a trust domain only (RFC 7315 §5, RFC 4457, RFC 5002, RFC 5502, RFC 6050).
+const INSIDE_ONLY: [Name; 8] = [
+    Name::PAccessNetworkInfo,
+    Name::PChargingVector,
+    Name::PChargingFunctionAddresses,
+    Name::PAssertedService,
+    Name::PServedUser,
+    Name::PProfileKey,
+    Name::PUserDatabase,
+    Name::PVisitedNetworkId,
+];
+
+fn remove(edit: &mut Edit, names: &[Name]) {
+    names.iter().for_each(|name| edit.remove_all(*name));
+}
+
+/// Takes away what an answer of somebody untrusted may not say.
+pub(crate) fn distrust(edit: &mut Edit) {
+    remove(edit, &TRUSTED_ONLY);
+}
+
+/// Keeps from whoever is untrusted what is not for him: who somebody is that wants to stay unknown (RFC 3325 §7), and what
+/// concerns servers only.
+pub(crate) fn withhold(message: &Message, edit: &mut Edit) {
+    if privacy::hides_identity(message) {
+        remove(edit, &[Name::PAssertedIdentity, Name::RemotePartyId]);
+    }
+    remove(edit, &INSIDE_ONLY);
+}
+
 /// True for those who may not say who somebody is (RFC 3325 §5).
 pub(crate) const fn is_untrusted(origin: Origin) -> bool {
     matches!(origin, Origin::Access | Origin::Peer { trusted: false })
@@ -306,9 +331,15 @@ pub(crate) fn asserted(message: &Message, domain: &str) -> Option<AccountKey> {
         let uri = cusax_sip::Address::parse(value)?.uri()?;
         match uri.scheme {
             Scheme::Sip | Scheme::Sips if uri.host_is(domain) => {
-                Some(AccountKey::User(uri.user_unescaped().into_owned()))
+                let user = uri.user_unescaped();
+                let key = if user.starts_with('+') {
+                    AccountKey::Number(number(&user))
+                } else {
+                    AccountKey::User(user.into())
+                };
+                Some(key)
             }
-            Scheme::Tel => uri.user.map(|number| AccountKey::Number(number.to_owned())),
+            Scheme::Tel => uri.user.map(|user| AccountKey::Number(number(user))),
             Scheme::Sip | Scheme::Sips | Scheme::Other => None,
         }
     })

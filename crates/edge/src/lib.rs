@@ -17,6 +17,7 @@ mod cue;
 mod domain;
 mod identity;
 mod locate;
+mod maddr;
 mod overload;
 mod privacy;
 mod rate;
@@ -173,7 +174,8 @@ impl Edge {
             }
             return;
         }
-        match Message::parse(bytes).map(|message| route::straighten(&self.config, message)) {
+        let parsed = Message::parse(bytes).map(|message| maddr::arrived(&self.config, message, &flow));
+        match parsed.map(|message| route::straighten(&self.config, message)) {
             // A response proves itself by the branch that it brings back, from wherever the request was sent to.
             Ok(message) if message.is_request() && !self.admits(&flow) => {
                 self.drop(DropReason::Acl, &flow, "not a configured source of this zone");

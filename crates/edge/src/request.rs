@@ -56,9 +56,9 @@ impl Request {
         self.caller.as_ref().filter(|_| self.verified).map(|account| account.id)
     }
 
-    /// The account whose dialog this request belongs to, by our Record-Route on the very flow that it came through.
-    pub(crate) fn own_dialog(&self) -> Option<i64> {
-        self.route.returning.filter(|_| !self.message.to_tag().is_empty())
+    /// The account whose dialog this request belongs to, by our Record-Route.
+    pub(crate) const fn own_dialog(&self) -> Option<i64> {
+        self.route.account
     }
 
     /// The stream connection of a user agent that is its only user: behind a gateway or a proxy, whose Via is below, many
@@ -79,7 +79,8 @@ impl Edge {
         if let Some(defect) = request_defect(&message) {
             return self.refuse(id, defect.status, defect.reason, &[], now);
         }
-        if message.max_forwards() == Some(0) {
+        let to_us = message.request_uri().is_some_and(|uri| uri.user.is_none() && self.config.is_us(&uri));
+        if message.max_forwards() == Some(0) && !(to_us && message.method() == Method::Options) {
             return self.refuse(id, 483, "Too Many Hops", &[], now);
         }
         let number = self.classify(&message);
@@ -119,7 +120,6 @@ impl Edge {
             // Every dialog of a user agent was made through us: one that does not know our route is none.
             return self.refuse(id, 481, "Call/Transaction Does Not Exist", &[], now);
         }
-        let to_us = message.request_uri().is_some_and(|uri| uri.user.is_none() && self.config.is_us(&uri));
         if to_us && route.next.is_none() && message.method() == Method::Options {
             return self.answer_options(id, now);
         }
@@ -282,7 +282,8 @@ impl Edge {
         let hop = |target: &Target, mut edit: Edit| {
             self.record(request, target, &mut edit);
             let sent_by = self.sent_by(&target.flow, request.origin);
-            Hop { flow: target.flow, edit, sent_by, minor: false }
+            let unreachable = if target.located { 503 } else { 430 };
+            Hop { flow: target.flow, edit, sent_by, minor: false, unreachable }
         };
         if target.zone == Some(Zone::Core) && request.message.to_tag().is_empty() {
             let others = self.upstreams.flows().filter(|flow| *flow != target.flow).map(Target::core);
@@ -321,7 +322,7 @@ impl Edge {
     /// A place to send to, with the name that we bear there.
     pub(crate) fn hop(&self, flow: Flow, edit: Edit, minor: bool) -> Hop {
         let sent_by = self.sent_by(&flow, Origin::Access);
-        Hop { flow, edit, sent_by, minor }
+        Hop { flow, edit, sent_by, minor, unreachable: 503 }
     }
 
     /// Answers a request here with a failure. One that anybody could have sent in somebody else's name costs no state, and

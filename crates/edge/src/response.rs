@@ -33,7 +33,7 @@ impl Edge {
             self.tell_upstream(upstream, UpstreamResult::Ok);
         }
         if identity::is_untrusted(self.origin_of(&flow)) {
-            edit.remove_all(Name::PAssertedIdentity);
+            identity::distrust(&mut edit);
             for _ in 0..call_info::strip(&mut edit) {
                 self.tell(Event::CallInfo(CallInfo {
                     action: CallInfoAction::Stripped,
@@ -42,8 +42,8 @@ impl Edge {
                 }));
             }
         }
-        if identity::is_untrusted(request.origin) && privacy::hides_identity(&message) {
-            edit.remove_all(Name::PAssertedIdentity);
+        if identity::is_untrusted(request.origin) {
+            identity::withhold(&message, &mut edit);
         }
         let (id_value, missing) = session::of(&self.config.keys.session, &message, request.correlation.session);
         if missing && !message.to_tag().is_empty() {

@@ -29,9 +29,9 @@ pub(crate) struct Route {
     pub(crate) own: usize,
     /// The flow that one of them names, unless it is the one that the request came through.
     pub(crate) token: Option<Token>,
-    /// The account that one of them names along with the very flow that the request came through: it belongs to a dialog
-    /// of that account.
-    pub(crate) returning: Option<i64>,
+    /// The account whose side of this very dialog the first of them with one is for. Its flow may be another by now: a phone
+    /// moves.
+    pub(crate) account: Option<i64>,
     /// True where one of them is of this very dialog: without it, a To tag is an empty claim.
     pub(crate) dialog: bool,
     /// The core server that the dialog belongs to.
@@ -125,11 +125,13 @@ pub(crate) fn preprocess(config: &Config, message: &Message, flow: &Flow) -> Res
         })?;
         let of_dialog = token.place != Place::Path;
         route.dialog |= of_dialog && within;
-        route.core = token.core.filter(|_| of_dialog && within).or(route.core);
+        if of_dialog && within {
+            route.core = token.core.or(route.core);
+            route.account = route.account.or(token.account);
+        }
         if token.flow != *flow {
             route.token = Some(token);
-        } else if of_dialog && within {
-            route.returning = token.account;
+        } else if within {
             route.emergency |= token.place == Place::Emergency && stays_in_call(message.method());
         }
     }
@@ -230,7 +232,8 @@ impl Config {
             Some(next) => {
                 let uri = Uri::parse(next).ok_or(no_route(400, "Malformed Route"))?;
                 let target = self.core_named(&uri);
-                if target.is_none() && !route.dialog {
+                // What is at our domain is the core's, such as a Service-Route that it wrote by that name.
+                if target.is_none() && !route.dialog && !self.is_own_domain(uri.host) {
                     return Err(no_route(403, "Route leads elsewhere"));
                 }
                 // In a dialog it is what the core itself recorded, under whatever name: the core knows what to do with it.
@@ -312,7 +315,8 @@ impl Config {
     }
 }
 
-/// Methods whose first request may make a dialog, so that later ones must come back through us.
+/// Methods whose first request may make a dialog, so that later ones must come back through us; nobody knows of those that
+/// are not known.
 pub(crate) const fn may_make_dialog(method: Method) -> bool {
-    matches!(method, Method::Invite | Method::Subscribe | Method::Refer | Method::Notify)
+    matches!(method, Method::Invite | Method::Subscribe | Method::Refer | Method::Notify | Method::Other)
 }

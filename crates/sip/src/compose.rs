@@ -19,8 +19,9 @@ impl Compose {
         Self { head: format!("{method} {uri} SIP/2.0\r\n").into_bytes() }
     }
 
-    /// Begins a response to a request: Via, From, To, Call-ID and CSeq are its own (RFC 3261 §8.2.6). `tag` is put on
-    /// To where it has none and the status is not 100.
+    /// Begins a response to a request: Via, From, To, Call-ID and CSeq are its own (RFC 3261 §8.2.6), and so is Timestamp in
+    /// a 100, by which the client measures the way (§8.2.6.1). `tag` is put on To where it has none and the status is not
+    /// 100.
     #[must_use]
     pub fn response(request: &Message, status: u16, reason: Option<&str>, tag: Option<&str>) -> Self {
         let line = format!("SIP/2.0 {status} {}\r\n", reason.unwrap_or(reason_phrase(status)));
@@ -39,7 +40,7 @@ impl Compose {
                 };
             }
         }
-        compose
+        if status == 100 { compose.copy(request, Name::Timestamp) } else { compose }
     }
 
     /// Adds a header line. Line breaks in a value are not written: a value is one line.
@@ -98,6 +99,18 @@ impl Compose {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_100_says_when_the_request_was_sent() {
+        let request = Bytes::from_static(
+            b"INVITE sip:x SIP/2.0\r\nv: SIP/2.0/UDP a;branch=z9hG4bK1\r\nTimestamp:  54.32\r\n\r\n",
+        );
+        let request = Message::parse(request).unwrap();
+        for (status, copies) in [(100, 1), (180, 0), (200, 0)] {
+            let response = Message::parse(Compose::response(&request, status, None, None).empty()).unwrap();
+            assert_eq!(response.values(Name::Timestamp).filter(|value| *value == "54.32").count(), copies, "{status}");
+        }
+    }
 
     #[test]
     fn answers_with_the_requests_own_headers_and_a_tag() {

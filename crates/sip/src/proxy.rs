@@ -309,7 +309,7 @@ impl Proxy {
         let Some(context) = self.context(id) else { return false };
         let decided = context.decided;
         let (method, index, invite) = (context.request.method(), context.branches.len(), context.invite);
-        let (flow, minor) = (hop.flow, hop.minor);
+        let (flow, minor, unreachable) = (hop.flow, hop.minor, hop.unreachable);
         let Some((client, branch)) = self.layer.open(method, flow, owner_tag(id, index), Some(decided)) else {
             let (reason, detail) = (DropReason::Overload, "too many client transactions");
             self.outputs.push_back(Output::Dropped { reason, flow, detail });
@@ -322,7 +322,17 @@ impl Proxy {
         if let Some(context) = self.context_mut(id) {
             let state = BranchState::Calling;
             let (cancel_wanted, superseded) = (false, false);
-            context.branches.push(Branch { client, flow, state, minor, breadth, cancel_wanted, superseded, deadline });
+            context.branches.push(Branch {
+                client,
+                flow,
+                state,
+                minor,
+                unreachable,
+                breadth,
+                cancel_wanted,
+                superseded,
+                deadline,
+            });
         }
         self.layer.start(client, outgoing(hop, &branch, (!minor).then_some(breadth)), now);
         true

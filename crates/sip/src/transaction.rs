@@ -23,7 +23,7 @@ pub use timer::{T1, T2, T4, T64, TRYING};
 
 use crate::method::Method;
 use crate::name::Name;
-use crate::{Flow, Message, Transmit, Via};
+use crate::{Flow, Message, Transmit, Transport, Via};
 use client::Client;
 use cusax_event::sip::{DropReason, Timer};
 use key::Secret;
@@ -40,7 +40,7 @@ pub enum Output {
         /// True where these bytes were sent before.
         again: bool,
     },
-    /// A request that began a server transaction. A CANCEL names the INVITE that it is about, where that is known.
+    /// A request that began a server transaction. A CANCEL names the request that it is about, where that is known.
     Request {
         /// The transaction to answer on.
         server: ServerId,
@@ -48,7 +48,7 @@ pub enum Output {
         message: Arc<Message>,
         /// Where it came from.
         flow: Flow,
-        /// For CANCEL: the owner's tag of the INVITE's transaction.
+        /// For CANCEL: the transaction that it is about, an INVITE's or one that it cannot end, and its owner's tag.
         cancels: Option<(ServerId, u64)>,
     },
     /// An ACK that belongs to no transaction: it acknowledges a 2xx.
@@ -157,7 +157,8 @@ impl Layer {
         }
     }
 
-    /// Takes word that a flow does not reach its other end: its unanswered client transactions end.
+    /// Takes word that a flow does not reach its other end: its unanswered client transactions end, and answers to what came
+    /// by a connection go by a new one.
     pub fn handle_unreachable(&mut self, flow: &Flow) {
         let lost: Vec<ClientId> = self
             .clients
@@ -172,6 +173,10 @@ impl Layer {
             if let Some(client) = self.remove_client(id).filter(|client| !client.is_cancel()) {
                 self.outputs.push_back(Output::Unreachable { owner: client.owner, client: id });
             }
+        }
+        // Nobody is called by WebSocket (RFC 7118 §5).
+        if flow.connection.is_some() && matches!(flow.transport, Transport::Tcp | Transport::Tls) {
+            self.reply_anew(flow);
         }
     }
 

@@ -103,7 +103,7 @@ impl Core {
             edit.push_above(Name::RecordRoute, &format!("<sip:{};lr>", self.address));
         }
         let flow = Flow { listener: ListenerId(0), transport: Transport::Udp, remote, connection: None, domain: None };
-        Some(Hop { flow, edit, sent_by: self.address.to_string(), minor: false })
+        Some(Hop { flow, edit, sent_by: self.address.to_string(), minor: false, unreachable: 503 })
     }
 }
 

@@ -82,6 +82,21 @@ fn a_cancel_of_nothing_is_481() {
     assert_eq!(stage.proxy.counts(), (0, 0, 0));
 }
 
+/// RFC 3261 §9.2: 200 wherever it matches, and nothing else but an INVITE can be cancelled.
+#[test]
+fn a_cancel_of_another_method_is_200_and_changes_nothing() {
+    let mut stage = Stage::new(&[A]);
+    stage.receive(CALLER, request("MESSAGE", "1"));
+    let message = stage.request_at(A, "MESSAGE");
+    let cancel = String::from_utf8(request("CANCEL", "1").to_vec()).unwrap();
+    stage.receive(CALLER, cancel.replace("z9hG4bK-INVITE", "z9hG4bK-MESSAGE"));
+    assert_eq!(stage.at(CALLER), ["200"]);
+    assert_eq!(stage.at(A), [""; 0]);
+    stage.answer(A, &message, 202);
+    assert_eq!(stage.at(CALLER), ["202"]);
+    stage.ends_empty();
+}
+
 #[test]
 fn a_cancel_while_the_user_of_the_core_still_thinks_ends_the_call_at_once() {
     let mut stage = Stage::new(&[]);

@@ -21,7 +21,8 @@ pub(crate) fn flow(remote: &str) -> Flow {
 }
 
 pub(crate) fn hop(message: &Arc<Message>, to: &str, minor: bool) -> Hop {
-    Hop { flow: flow(to), edit: Edit::new(Arc::clone(message)), sent_by: "192.0.2.1:5060".to_owned(), minor }
+    let (edit, sent_by) = (Edit::new(Arc::clone(message)), "192.0.2.1:5060".to_owned());
+    Hop { flow: flow(to), edit, sent_by, minor, unreachable: 503 }
 }
 
 pub(crate) struct Stage {

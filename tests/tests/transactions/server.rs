@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use cusax_sip::ConnectionId;
 use cusax_sip::transaction::{Output, T4, T64};
 
 use crate::bench::{Bench, TCP, UDP, UP_TO_T2, request};
@@ -117,6 +118,17 @@ fn a_cancel_is_a_transaction_of_its_own_and_names_the_invite_that_it_is_about() 
 }
 
 #[test]
+fn a_cancel_finds_what_it_is_about_whatever_its_method() {
+    for method in ["MESSAGE", "OPTIONS", "REGISTER", "SUBSCRIBE"] {
+        let mut bench = Bench::new(UDP);
+        let server = bench.asked(&request(method, "z9hG4bK1"));
+        bench.receive(request("CANCEL", "z9hG4bK1"));
+        let Some((_, Output::Request { cancels, .. })) = bench.log.pop() else { panic!("{method}") };
+        assert_eq!(cancels, Some((server, 0)), "{method}");
+    }
+}
+
+#[test]
 fn transactions_are_told_apart_by_branch_sender_and_method() {
     let mut bench = Bench::new(UDP);
     let text = String::from_utf8(request("INVITE", "z9hG4bK1").to_vec()).unwrap();
@@ -166,6 +178,37 @@ fn responses_go_back_where_the_request_came_from() {
         bench.respond(server, &options, 200);
         let Some((_, Output::Transmit { transmit, .. })) = bench.log.pop() else { panic!("{via}") };
         assert_eq!(transmit.flow.remote, expected.parse().unwrap(), "{via}");
+    }
+}
+
+/// RFC 3261 §18.2.2: by the connection that the request came by and, where that has ended, by one to where its sender listens.
+#[test]
+fn an_answer_outlives_the_connection_of_its_request() {
+    for (via, expected) in [("10.0.0.9:5070", "198.51.100.1:5070"), ("phone.invalid", "198.51.100.1:5060")] {
+        for (method, early) in [("INVITE", false), ("INVITE", true), ("OPTIONS", false)] {
+            let mut bench = Bench::new(TCP);
+            bench.flow.remote = "198.51.100.1:40000".parse().unwrap();
+            bench.flow.connection = Some(ConnectionId(7));
+            let text = String::from_utf8(request(method, "z9hG4bK1").to_vec()).unwrap();
+            let asked = Bytes::from(text.replace("198.51.100.1:5060", via));
+            let server = bench.asked(&asked);
+            if early {
+                bench.respond(server, &asked, 486);
+                bench.sent("SIP/2.0 486");
+            }
+            bench.layer.handle_unreachable(&bench.flow);
+            bench.settle();
+            if !early {
+                bench.respond(server, &asked, 486);
+            }
+            let Some((_, Output::Transmit { transmit, .. })) = bench.log.pop() else { panic!("{method}") };
+            let there = (transmit.flow.remote, transmit.flow.connection);
+            assert_eq!(there, (expected.parse().unwrap(), None), "{method} {early}");
+            // It is tried once.
+            bench.layer.handle_unreachable(&transmit.flow);
+            bench.settle();
+            assert!(bench.log.is_empty(), "{method} {early}");
+        }
     }
 }
 

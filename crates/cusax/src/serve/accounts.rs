@@ -12,7 +12,9 @@ pub(super) fn find(snapshot: &Snapshot, domain: &str, key: &AccountKey) -> Optio
             Some(Account { ha1: of_algorithm(entry.ha1(username), *algorithm).to_owned(), ..account(entry) })
         }
         AccountKey::User(user) => snapshot.by_aor(user, domain).map(account),
-        AccountKey::Number(number) => snapshot.by_number(number).map(account),
+        AccountKey::Number(number) => {
+            snapshot.by_number(number).or_else(|| snapshot.by_aor(number, domain)).map(account)
+        }
         AccountKey::Id(id) => snapshot.by_id(*id).map(account),
     }
 }

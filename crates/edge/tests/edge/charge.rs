@@ -96,11 +96,20 @@ fn silence_of_the_core_is_408_in_spite_of_the_cue() {
 
 #[test]
 fn the_cue_answers_on_its_dialog_and_not_on_another() {
-    for (method, status) in [("PRACK", 200), ("UPDATE", 200), ("INFO", 200), ("BYE", 200), ("NOTIFY", 405)] {
+    let cases = [
+        ("PRACK", "", 200, None),
+        ("UPDATE", "", 200, None),
+        ("UPDATE", "v=0\r\n", 500, Some("Retry-After")),
+        ("INVITE", "v=0\r\n", 500, Some("Retry-After")),
+        ("INFO", "x", 200, None),
+        ("BYE", "", 200, None),
+        ("NOTIFY", "", 405, Some("Allow")),
+    ];
+    for (method, body, status, header) in cases {
         for known in [true, false] {
             let mut world = World::new();
             let (invite, cue, _) = charged(&mut world);
-            let mut draft = on_the_cue(method, &invite, &cue);
+            let mut draft = on_the_cue(method, &invite, &cue).body(body);
             if !known {
                 draft.to = "<sip:x@example.com>;tag=other".to_owned();
             }
@@ -113,6 +122,9 @@ fn the_cue_answers_on_its_dialog_and_not_on_another() {
             }
             let expected = if known { status } else { 481 };
             assert_eq!(first.message.status(), Some(expected), "{method} {known}");
+            if let Some(name) = header.filter(|_| known) {
+                assert!(first.text().contains(&format!("\r\n{name}: ")), "{}", first.text());
+            }
             assert_eq!(first.message.to_tag(), if known { cue.message.to_tag() } else { "other" });
             assert_eq!(world.sent_to(CORE).len(), 0, "{method}");
         }

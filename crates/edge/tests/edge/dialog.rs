@@ -185,6 +185,44 @@ fn a_callee_may_hold_a_call_whatever_he_was_called_by() {
 }
 
 #[test]
+fn a_callee_may_hold_a_call_from_where_his_phone_has_moved_to() {
+    let (from, to) = ("<sip:+442079460123@192.0.2.77>;tag=gateway", "<sip:sales@example.com>");
+    let mut world = World::new();
+    let call = called_as(&mut world, from, to);
+    world.send("198.51.100.77:5060", "bob", hold(&call, to, from));
+    assert_eq!(world.one_to(CORE).message.method_text(), "INVITE");
+}
+
+#[test]
+fn every_method_goes_both_ways_in_a_dialog() {
+    let line = "User-to-User: 56a390f3d2b7310023a2;encoding=hex;purpose=foo;content=bar";
+    let methods =
+        ["INVITE", "UPDATE", "INFO", "REFER", "NOTIFY", "MESSAGE", "PUBLISH", "SUBSCRIBE", "PRACK", "OPTIONS", "NEW"];
+    for method in methods {
+        let mut world = World::new();
+        let (call, answered) = call(&mut world);
+        // Several values on one line are several lines.
+        world.receive(CORE, back(method, &[callees_routes(&call).join(",")]).header(line).bytes());
+        let there = world.one_to(ALICE);
+        assert_eq!((there.message.method_text(), there.lines(Name::Route).len()), (method, 0));
+        assert!(there.text().contains(&format!("{line}\r\n")), "{}", there.text());
+        world.sent_to(CORE);
+        let mut request =
+            within(method, "sip:bob@192.0.2.20:5080", &[callers_routes(&answered).join(", ")]).header(line);
+        request.via.push_str("-within");
+        if method == "PRACK" {
+            world.receive(ALICE, request.bytes());
+        } else {
+            world.send(ALICE, "alice", request);
+        }
+        let there = world.one_to(CORE);
+        assert_eq!((there.message.method_text(), there.lines(Name::Route).len()), (method, 0));
+        assert!(there.text().contains(&format!("{line}\r\n")), "{}", there.text());
+        assert!(there.lines(Name::RecordRoute).is_empty(), "{method}");
+    }
+}
+
+#[test]
 fn nobody_else_may() {
     let (from, to) = ("<sip:+442079460123@192.0.2.77>;tag=gateway", "<sip:sales@example.com>");
     let mut world = World::new();
@@ -213,6 +251,29 @@ fn a_stream_connection_that_is_gone_is_430() {
     assert_eq!(world.one_to(BOB).flow, flow);
     world.edge.handle_closed(flow.connection.unwrap());
     assert_eq!(world.status_of(CORE, options(2).bytes()), 430);
+}
+
+/// RFC 5626 §5.3.1: also where it is found out only when the request is sent.
+#[test]
+fn a_flow_that_does_not_reach_its_phone_is_430() {
+    for stream in [false, true] {
+        let mut world = World::new();
+        let flow = if stream { tcp(BOB, 7) } else { udp(BOB) };
+        if let Some(connection) = flow.connection {
+            world.edge.handle_opened(connection, Vec::new());
+        }
+        let path = world.path_of(flow);
+        let mut draft = Draft::invite("sip:bob@198.51.100.2:5060").routes([path.as_str()].into_iter());
+        draft.via = "SIP/2.0/UDP 192.0.2.20:5080;branch=z9hG4bK-core".to_owned();
+        world.receive(CORE, draft.bytes());
+        let call = world.one_to(BOB);
+        match stream {
+            true => world.edge.handle_unreachable(&flow, world.now),
+            false => world.edge.handle_bounced(&flow, call.message.bytes(), world.now),
+        }
+        world.settle();
+        assert_eq!(world.one_to(CORE).message.status(), Some(430), "{stream}");
+    }
 }
 
 #[test]

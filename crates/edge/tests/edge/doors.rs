@@ -74,9 +74,13 @@ fn headers_methods_and_options_that_nobody_knows_pass() {
         .header("NewFangledHeader:   newfangled value\r\n continued newfangled value")
         .header("Require: something")
         .header("Date: Fri, 01 Jan 2010 16:00:00 EST");
+    let draft = draft.to("<unknown:x;y@z?w>").header("Reply-To: <isbn:2983792873>");
     let sent = world.at_core(draft);
     assert_eq!(sent.message.method_text(), "NEWMETHOD");
+    assert_eq!(sent.lines(Name::RecordRoute).len(), 2, "who knows whether it makes a dialog");
     for line in [
+        "To: <unknown:x;y@z?w>\r\n",
+        "Reply-To: <isbn:2983792873>\r\n",
         "NewFangledHeader:   newfangled value\r\n continued newfangled value\r\n",
         "Require: something\r\n",
         "Date: Fri, 01 Jan 2010 16:00:00 EST\r\n",
@@ -288,4 +292,29 @@ fn transactions_are_counted_by_role_and_kind() {
     let [servers, clients] = world.edge.transactions();
     assert_eq!((servers, clients), ([1, 0], [1, 0]));
     world.ends_empty();
+}
+
+/// RFC 3261 §16.3 step 3: all but OPTIONS to ourselves, which goes no further.
+#[test]
+fn a_request_without_another_hop_is_483_whatever_its_method() {
+    for method in ["INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE", "NOTIFY", "MESSAGE", "PUBLISH", "REFER", "BYE", "NEW"]
+    {
+        let mut world = World::new();
+        let draft = Draft::new(method, "sip:bob@example.com").header("Max-Forwards: 0");
+        assert_eq!(world.status_of(STRANGER, draft.bytes()), 483, "{method}");
+    }
+    let options = Draft::new("OPTIONS", &format!("sip:{ACCESS_SIDE}")).header("Max-Forwards: 0");
+    assert_eq!(World::new().status_of(STRANGER, options.bytes()), 200);
+}
+
+#[test]
+fn breadth_that_is_no_number_is_the_usual_one() {
+    for (value, sent) in [("5", Some("5")), ("0", None), ("x", Some("60")), ("99999999999", Some("60"))] {
+        let mut world = World::new();
+        world.send(ALICE, "alice", Draft::invite("sip:bob@example.com").header(&format!("Max-Breadth: {value}")));
+        let calls = world.sent_to(CORE);
+        assert_eq!(calls.first().and_then(|call| call.message.first(Name::MaxBreadth)), sent, "{value}");
+        let refused = world.sent_to(ALICE).iter().any(|sent| sent.message.status() == Some(440));
+        assert_eq!(refused, sent.is_none(), "{value}");
+    }
 }

@@ -60,6 +60,11 @@ impl Draft {
         self
     }
 
+    pub(crate) fn body(mut self, body: &str) -> Self {
+        body.clone_into(&mut self.body);
+        self
+    }
+
     /// The route set of a dialog, nearest first.
     pub(crate) fn routes<'a>(mut self, values: impl Iterator<Item = &'a str>) -> Self {
         self.headers.extend(values.map(|value| format!("Route: {value}")));

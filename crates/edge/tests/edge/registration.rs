@@ -224,3 +224,33 @@ fn who_proved_himself_on_a_connection_is_known_on_it_until_it_ends() {
     world.edge.handle_opened(flow.connection.unwrap(), Vec::new());
     assert_eq!(on_connection(&mut world, flow, "alice", "e"), Some(407));
 }
+
+/// RFC 7616 §3.3: only the nonce is too old, or of another address, or of keys that are gone.
+#[test]
+fn who_knows_the_password_is_told_that_only_his_nonce_is_no_good() {
+    for (password, stale) in [("secret of alice", true), ("guess", false)] {
+        let mut world = World::new();
+        world.receive(ALICE, register().bytes());
+        let good = challenges(&world.one_to(ALICE)).remove(0);
+        let foreign = Challenge { nonce: "of another life".to_owned(), ..good.clone() };
+        for (challenge, from) in [(good, BOB), (foreign, ALICE)] {
+            let credentials = world.answer(&challenge, "alice", password, &register());
+            world.receive(from, register().next().header(&credentials).bytes());
+            let refused = world.one_to(from);
+            assert_eq!(refused.message.status(), Some(401));
+            assert!(
+                challenges(&refused).iter().all(|challenge| challenge.stale == stale),
+                "{password}: {}",
+                refused.text()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_registration_of_nothing_passes() {
+    let mut world = World::new();
+    let there = world.at_core(register().header("Contact: *").header("Expires: 0"));
+    assert!(there.text().contains("\r\nContact: *\r\nExpires: 0\r\n"), "{}", there.text());
+    assert_eq!((there.lines(Name::Path).len(), there.lines(Name::RecordRoute).len()), (1, 0));
+}

@@ -78,3 +78,19 @@ fn a_callee_who_says_none_is_given_one_that_answers_the_callers() {
     world.receive(BOB, bye.bytes());
     assert_eq!(session(&world.one_to(CORE)).local, ringing.local);
 }
+
+#[test]
+fn what_is_no_session_id_is_replaced() {
+    for (value, stays) in [
+        (A.to_owned(), true),
+        (format!("{A};remote={NIL};x=y"), true),
+        ("zzz".to_owned(), false),
+        (format!("{A}{A}"), false),
+        (format!("{A};remote=zz"), false),
+    ] {
+        let mut world = World::new();
+        let call = world.at_core(Draft::invite("sip:bob@example.com").header(&format!("Session-ID: {value}")));
+        assert_eq!(call.lines(Name::SessionId) == [value.as_str()], stays, "{value}");
+        assert!(session(&call).local.is_some());
+    }
+}

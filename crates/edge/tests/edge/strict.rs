@@ -1,10 +1,10 @@
 //! Strict routers before and behind us (RFC 3261 §16.4, §16.6 step 6), and what else passes as it is.
 
-use cusax_sip::Name;
+use cusax_sip::{ConnectionId, Name};
 
 use crate::dialog::{call, callees_routes, callers_routes, within};
 use crate::draft::Draft;
-use crate::world::{ACCESS_SIDE, ALICE, BOB, CORE, World, udp};
+use crate::world::{ACCESS_SIDE, ALICE, BOB, CORE, World, tcp, udp};
 
 #[test]
 fn a_strict_router_before_us_is_undone() {
@@ -113,4 +113,43 @@ fn what_a_strict_router_wrote_is_no_way_around_a_challenge() {
     world.receive(ALICE, draft.bytes());
     let statuses: Vec<_> = world.sent_to(ALICE).iter().filter_map(|sent| sent.message.status()).collect();
     assert_eq!(statuses, [403], "that entry is of another call");
+}
+
+/// RFC 3261 §16.4: it says how a request comes here, and that has been done.
+#[test]
+fn maddr_that_names_us_goes_with_what_led_here() {
+    for (came_by, uri, sent) in [
+        (udp(ALICE), "sip:bob@example.com;maddr=192.0.2.1", "sip:bob@example.com"),
+        (udp(ALICE), "sip:bob@example.com:5060;x=y;maddr=192.0.2.1;lr", "sip:bob@example.com:5060;x=y;lr"),
+        (tcp(ALICE, 7), "sip:bob@example.com;transport=tcp;maddr=example.com;x", "sip:bob@example.com;x"),
+        (udp(ALICE), "sip:bob@example.com;maddr=203.0.113.1", "sip:bob@example.com;maddr=203.0.113.1"),
+        (
+            udp(ALICE),
+            "sip:bob@example.com;transport=tcp;maddr=192.0.2.1",
+            "sip:bob@example.com;transport=tcp;maddr=192.0.2.1",
+        ),
+        (udp(ALICE), "sip:bob@example.com:5070;maddr=192.0.2.1", "sip:bob@example.com:5070;maddr=192.0.2.1"),
+    ] {
+        let mut world = World::new();
+        world.edge.handle_opened(ConnectionId(7), Vec::new());
+        let mut draft = Draft::invite(uri);
+        if came_by.connection.is_some() {
+            draft.via = draft.via.replace("UDP", "TCP");
+        }
+        world.receive_on(came_by, draft.bytes());
+        let challenged = world.one_to(ALICE);
+        let credentials = world.credentials(&challenged, "alice", &draft);
+        world.receive_on(came_by, draft.next().header(&credentials).bytes());
+        assert_eq!(world.one_to(CORE).message.request_uri_text(), sent, "{uri}");
+    }
+}
+
+/// RFC 3608: the core may write its Service-Route by the domain that it serves.
+#[test]
+fn a_service_route_at_our_domain_is_the_cores() {
+    for route in ["<sip:orig@example.com;lr>", "<sip:example.com;lr>", "<sip:orig@EXAMPLE.com:5060;lr>"] {
+        let mut world = World::new();
+        let draft = Draft::invite("sip:bob@example.com").header(&format!("Route: <sip:{ACCESS_SIDE};lr>, {route}"));
+        assert_eq!(world.at_core(draft).lines(Name::Route), [route]);
+    }
 }

@@ -27,6 +27,9 @@ pub struct Hop {
     pub sent_by: String,
     /// True for a branch whose final response must never be chosen: the virtual UAS that gives a cue.
     pub minor: bool,
+    /// What it counts as where nobody can be reached there: 503 (RFC 3261 §16.9), or 430 where the flow is the only way (RFC
+    /// 5626 §5.3.1).
+    pub unreachable: u16,
 }
 
 impl Hop {
@@ -53,6 +56,8 @@ pub(super) struct Branch {
     pub(super) flow: Flow,
     pub(super) state: BranchState,
     pub(super) minor: bool,
+    /// What it counts as where its transport fails.
+    pub(super) unreachable: u16,
     /// Its share of the request's breadth (RFC 5393 §5.3.3).
     pub(super) breadth: u32,
     /// A CANCEL is owed as soon as a provisional response allows it (§9.1).

@@ -93,7 +93,7 @@ impl Proxy {
         let (invite, cancelled) = (context.invite, context.cancelled);
         let Some(branch) = context.branches.get_mut(index) else { return };
         branch.state = BranchState::Done;
-        let (flow, minor) = (branch.flow, branch.minor || branch.superseded);
+        let (flow, minor, unreachable) = (branch.flow, branch.minor || branch.superseded, branch.unreachable);
         self.outputs.push_back(Output::BranchFailed { context: id, flow, timer });
         if !minor {
             // After timer F the client of a request other than INVITE has given up as well.
@@ -102,12 +102,12 @@ impl Proxy {
             if waits && !cancelled && self.try_alternate(id, timer.map(|_| flow.remote), now) {
                 return;
             }
-            // Timer B counts as 408, a transport error as 503 that is ours (§16.7, §16.9). RFC 4320 §4.2: no 408 to
+            // Timer B counts as 408, a transport error as what its hop says (§16.7, §16.9). RFC 4320 §4.2: no 408 to
             // other than INVITE, the client has given up by now.
             match (timer, invite) {
                 (Some(_), false) => {}
                 (Some(_), true) => self.record(id, Candidate::Generated(408)),
-                (None, _) => self.record(id, Candidate::Generated(503)),
+                (None, _) => self.record(id, Candidate::Generated(unreachable)),
             }
         }
         self.conclude(id, now);
@@ -146,9 +146,11 @@ impl Proxy {
         cancels: Option<(ServerId, u64)>,
         now: Instant,
     ) {
-        let found = cancels.and_then(|(invite, owner)| {
+        let found = cancels.and_then(|(about, owner)| {
             let (id, _) = self.owner(owner)?;
-            (self.context(id)?.server == invite).then_some(id)
+            // RFC 3261 §9.2: other methods it does not touch.
+            self.context(id).filter(|context| context.server == about && context.invite)?;
+            Some(id)
         });
         let tag = self.tag();
         if cancels.is_none() {

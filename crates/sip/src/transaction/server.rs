@@ -1,5 +1,6 @@
 //! Server transactions: RFC 3261 §17.2, with the Accepted state of RFC 6026 §7.1.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,8 @@ pub(super) struct Server {
     state: State,
     /// Where responses go (RFC 3261 §18.2.2).
     reply: Flow,
+    /// Where they go once the connection is gone that the request came by.
+    sent_by: SocketAddr,
     /// Where the request came from.
     source: Flow,
     response: Option<Bytes>,
@@ -70,31 +73,41 @@ impl Layer {
         if self.servers.len() >= self.limit {
             return self.drop(DropReason::Overload, flow, "too many transactions");
         }
-        let reply = match (flow.transport, message.top_via()) {
+        let via = message.top_via();
+        let reply = match (flow.transport, via) {
             (Transport::Udp, Some(via)) => Flow { remote: via.reply_address(flow.remote), ..flow },
             _ => flow,
         };
+        let usual = if flow.transport == Transport::Tls { 5061 } else { 5060 };
+        let sent_by = SocketAddr::new(flow.remote.ip(), via.and_then(|via| via.port).unwrap_or(usual));
         let generation = self.next_generation();
         let invite = method == Method::Invite;
         let (state, source) = (State::Pending, flow);
-        let server = Server { generation, key, invite, state, reply, source, response: None, interval: T1, owner: 0 };
+        let (response, interval) = (None, T1);
+        let server = Server { generation, key, invite, state, reply, sent_by, source, response, interval, owner: 0 };
         let Ok(slot) = u32::try_from(self.servers.insert(server)) else { return };
         self.invites.1 += usize::from(invite);
         self.index.insert(key, slot);
-        let cancels = (method == Method::Cancel)
-            .then(|| self.secret.server_key(&message, Method::Invite.as_str()))
-            .flatten()
-            .and_then(|key| self.index.get(&key).copied())
-            .and_then(|slot| self.server_id(slot))
-            // RFC 3261 §22.1: whoever sent the INVITE may cancel it; others down the path know its branch as well.
-            .filter(|id| same_sender(&self.servers[id.slot as usize].source, &flow))
-            .map(|id| (id, self.servers[id.slot as usize].owner));
+        let cancels = (method == Method::Cancel).then(|| self.cancelled(&message, &flow)).flatten();
         let server = ServerId { slot, generation };
         if !invite {
             // Whoever asked has given up by then (timer F): an answer would come to nobody (RFC 4320 §4.2).
             self.arm_server(T64, server, Alarm::GiveUp, now);
         }
         self.outputs.push_back(Output::Request { server, message: Arc::new(message), flow, cancels });
+    }
+
+    /// The transaction that a CANCEL is about, whatever its method: only an INVITE can be cancelled, but a CANCEL is answered
+    /// with 200 wherever it matches (RFC 3261 §9.2). A method that nobody knows is not looked for.
+    fn cancelled(&self, cancel: &Message, flow: &Flow) -> Option<(ServerId, u64)> {
+        let others =
+            Method::ALL.iter().filter(|method| !matches!(method, Method::Cancel | Method::Invite | Method::Other));
+        let id = std::iter::once(&Method::Invite)
+            .chain(others)
+            .find_map(|method| self.server_id(*self.index.get(&self.secret.server_key(cancel, method.as_str())?)?))?;
+        let server = self.servers.get(id.slot as usize)?;
+        // RFC 3261 §22.1: whoever sent the INVITE may cancel it; others down the path know its branch as well.
+        same_sender(&server.source, flow).then_some((id, server.owner))
     }
 
     /// A request of a transaction that is already here: its retransmission, or the ACK to its final response.
@@ -117,6 +130,20 @@ impl Layer {
             self.transmit(reply, bytes, true);
         }
         self.outputs.push_back(Output::Absorbed { message: Arc::new(message), flow });
+    }
+
+    /// Has responses open a connection to where the sender says that it listens, at the address that it spoke from (RFC 3261
+    /// §18.2.2). A failure that is not acknowledged may not have arrived.
+    pub(super) fn reply_anew(&mut self, gone: &Flow) {
+        let mut again = Vec::new();
+        for (_, server) in self.servers.iter_mut().filter(|(_, server)| server.reply == *gone) {
+            server.reply = Flow { remote: server.sent_by, connection: None, ..*gone };
+            let unheard = server.invite && server.state == State::Completed;
+            again.extend(server.response.clone().filter(|_| unheard).map(|bytes| (server.reply, bytes)));
+        }
+        for (reply, bytes) in again {
+            self.transmit(reply, bytes, true);
+        }
     }
 
     /// Tags a server transaction; the tag comes back with its CANCEL and its end.

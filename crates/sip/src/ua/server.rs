@@ -157,7 +157,10 @@ impl UserAgent {
         let Some((about, key)) = cancels else {
             return self.refuse_at_once(server, message, 481, &[], now);
         };
-        let tag = self.calls.get(key).map_or_else(|| self.tokens.tag(), |call| call.local_tag.clone());
+        let one = |pending: &Option<(ServerId, Arc<Message>)>| pending.as_ref().is_some_and(|(id, _)| *id == about);
+        // What it is about may be no call at all: other requests go on.
+        let call = self.calls.get(key).filter(|call| one(&call.invite) || one(&call.offer));
+        let tag = call.map_or_else(|| self.tokens.tag(), |call| call.local_tag.clone());
         let response = self.compose(message, 200, &tag);
         self.layer.respond(server, 200, response.empty(), now);
         let Some(call) = self.calls.get_mut(key) else { return };
