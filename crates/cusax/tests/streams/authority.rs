@@ -6,7 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod, KeyPair,
+    RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -31,9 +34,25 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), pem }
     }
 
-    /// Writes its own certificate.
-    pub(crate) fn write_own(&self, file: &Path) {
-        fs::write(file, &self.pem).unwrap();
+    /// Writes what a configuration names of an authority of users that took back the certificates of these names.
+    pub(crate) fn write_as_users(&self, folder: &Path, names: &[&str]) {
+        let (time, reason_code) = (date_time_ymd(2020, 1, 1), None);
+        let revoked = |name: &&str| RevokedCertParams {
+            serial_number: serial(name),
+            revocation_time: time,
+            reason_code,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: time,
+            next_update: date_time_ymd(4000, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: names.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        fs::write(folder.join("user-ca.pem"), &self.pem).unwrap();
+        fs::write(folder.join("user-crl.pem"), list.signed_by(&self.issuer).unwrap().pem().unwrap()).unwrap();
     }
 
     /// Writes what a configuration names.
@@ -79,6 +98,7 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(hosts).unwrap();
         params.subject_alt_names.extend(uris.iter().map(|uri| SanType::URI(uri.as_str().try_into().unwrap())));
+        params.serial_number = names.first().map(serial);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         (certificate.pem(), key.serialize_pem())
     }
@@ -94,4 +114,10 @@ impl Authority {
         roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
         Arc::new(roots)
     }
+}
+
+/// By the name, so that a list can be written before the certificate is.
+fn serial(name: &&str) -> SerialNumber {
+    let sum = name.bytes().fold(1_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    SerialNumber::from(sum)
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
@@ -16,6 +16,7 @@ pub(crate) struct Service {
     child: Child,
     http: SocketAddr,
     log: Receiver<String>,
+    folder: PathBuf,
 }
 
 impl Service {
@@ -31,7 +32,7 @@ impl Service {
         // It must not wait for somebody to read its log.
         let (read, log) = channel();
         std::thread::spawn(move || lines.for_each(|line| drop(read.send(line))));
-        Self { child, http: http.parse().unwrap(), log }
+        Self { child, http: http.parse().unwrap(), log, folder: folder.to_owned() }
     }
 
     /// Reads its log until a line says this.
@@ -43,6 +44,14 @@ impl Service {
                 return;
             }
         }
+    }
+
+    /// Removes an account, and waits until that is known.
+    pub(crate) fn remove_account(&self, name: &str) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cusax"));
+        command.args(["account", "remove", name, "-c", "cusax.toml"]).current_dir(&self.folder);
+        assert!(command.stdout(Stdio::null()).status().unwrap().success());
+        self.becomes("cusax_directory_accounts", 0.0);
     }
 
     /// The value of a series of `/metrics`.
