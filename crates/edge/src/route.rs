@@ -84,19 +84,24 @@ pub(crate) const fn no_route(status: u16, reason: &'static str) -> NoRoute {
     NoRoute { status, reason }
 }
 
-/// Takes our own entries off the top of a route (§16.4).
+/// Takes our own entries off the top of a route (§16.4). Of a call between two user agents both see what we recorded twice, to
+/// the core and back: what comes from outside is followed to the core and no further, for it still has to come back.
 pub(crate) fn preprocess(config: &Config, message: &Message, flow: &Flow) -> Result<Route, NoRoute> {
     let mut route = Route::default();
     let within = !message.to_tag().is_empty();
+    let outside = config.listener(flow.listener).is_some_and(|listener| listener.zone != Zone::Core);
+    let mut crossed = false;
     for value in message.values(Name::Route) {
         let uri = Address::parse(value).and_then(|address| address.uri());
         let Some(uri) = uri else { return Err(no_route(400, "Malformed Route")) };
         // A phone may write its outbound proxy by our domain; in a dialog such an entry is the core's.
-        if !config.is_us(&uri) && (within || route.own > 0 || !config.is_outbound_proxy(&uri)) {
+        let ours = config.is_us(&uri) || (!within && route.own == 0 && config.is_outbound_proxy(&uri));
+        if crossed || !ours {
             route.next = Some(uri.text.to_owned());
             break;
         }
         route.own += 1;
+        crossed = outside && within && config.is_us_for_core(&uri);
         let Some(user) = uri.user else { continue };
         let token = config.open(user, message.call_id()).map_err(|useless| match useless {
             Useless::NotOurs => no_route(403, "Flow token is not ours"),
