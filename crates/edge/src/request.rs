@@ -326,6 +326,9 @@ impl Edge {
         for (name, value) in headers {
             compose = compose.header(name, value);
         }
+        if let Some(id) = session::answering(&self.config.keys.session, &message, &tag) {
+            compose = compose.header("Session-ID", &id.to_string());
+        }
         let bytes = compose.empty();
         match once {
             true => self.proxy.respond_once(id, status, bytes, now),

@@ -34,3 +34,12 @@ pub(crate) fn of(key: &[u8; 32], message: &Message, peer: Option<Uuid>) -> (Sess
     let tag = if message.is_request() { message.from_tag() } else { message.to_tag() };
     (SessionId { local: derive(key, message.call_id(), tag), remote: said.remote.or(peer) }, true)
 }
+
+/// What an answer of ours under this tag says to a request that says who sent it; where that does not, nor do we: an answer
+/// to anybody is not much larger than his question.
+#[must_use]
+pub(crate) fn answering(key: &[u8; 32], request: &Message, tag: &str) -> Option<SessionId> {
+    let said = request.first(Name::SessionId).and_then(SessionId::parse)?;
+    let tag = if request.to_tag().is_empty() { tag } else { request.to_tag() };
+    Some(SessionId { local: derive(key, request.call_id(), tag), remote: Some(said.local?) })
+}
