@@ -273,7 +273,7 @@ fn a_call_between_two_phones_goes_on_through_a_core_that_records_nothing() {
     assert_eq!(call.lines(Name::RecordRoute).len(), 4, "{}", call.text());
     world.receive(BOB, answer(&call.message, 200, "core", &[("Contact", "<sip:bob@198.51.100.2:5060>")]));
     let answered = world.one_to(CORE);
-    let mut edit = cusax_sip::Edit::new(std::sync::Arc::new(answered.message.clone()));
+    let mut edit = cusax_sip::Edit::new(std::sync::Arc::new(answered.message));
     edit.pop(Name::Via, 1);
     world.receive(CORE, edit.finish());
     let answered = world.one_to(ALICE);
