@@ -227,10 +227,19 @@ impl Config {
     /// True where a URI names one of our own sockets. Nobody is called by WebSocket (RFC 7118 §5): one that says so is where
     /// its sender is connected to, at whatever port a balancer has.
     pub(crate) fn is_us(&self, uri: &Uri<'_>) -> bool {
+        self.sockets(uri).next().is_some()
+    }
+
+    /// True where a URI names one of our own sockets, and no one but the core is on its other side.
+    pub(crate) fn is_us_for_core(&self, uri: &Uri<'_>) -> bool {
+        self.is_us(uri) && self.sockets(uri).all(|listener| listener.zone == Zone::Core)
+    }
+
+    fn sockets(&self, uri: &Uri<'_>) -> impl Iterator<Item = &Listener> {
         let transport = uri.params.find("transport").unwrap_or("");
         let by_websocket = matches!(&*transport.to_ascii_lowercase(), "ws" | "wss");
         let port = uri.port.unwrap_or(default_port(uri));
-        self.listeners.iter().any(|listener| {
+        self.listeners.iter().filter(move |listener| {
             let (host, sent_port) = match listener.sent_by.rsplit_once(':') {
                 Some((host, port)) if !port.ends_with(']') => (host, port.parse().unwrap_or(5060)),
                 _ => (listener.sent_by.as_str(), 5060),

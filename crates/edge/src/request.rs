@@ -15,7 +15,7 @@ use cusax_sip::{Compose, ConnectionId, Edit, Flow, Message, Method, Name, Scheme
 use crate::account::{Account, AccountKey};
 use crate::config::{Action, FOCUS, Zone};
 use crate::route::{self, NoRoute, Origin, Route, Target, Way};
-use crate::{Edge, Output, cue, session, story};
+use crate::{Edge, Output, cue, identity, session, story};
 
 /// The largest request that goes by UDP where the path's MTU is not known (RFC 3261 §18.1.1), in bytes.
 const MAX_DATAGRAM: usize = 1_300;
@@ -110,6 +110,12 @@ impl Edge {
             return self.refuse(id, 400, "Headers in the Request-URI", &[], now);
         }
         let origin = self.origin_of(&flow);
+        let text = message.method_text();
+        let known = |method: &Method| *method != Method::Other && method.as_str().eq_ignore_ascii_case(text);
+        if identity::is_untrusted(origin) && message.method() == Method::Other && Method::ALL.iter().any(known) {
+            // RFC 3261 §7.1 has it as another method; servers are known that take it for the one that it looks like.
+            return self.refuse(id, 400, "Method in another case", &[], now);
+        }
         let route = match route::preprocess(&self.config, &message, &flow) {
             Ok(route) => route,
             Err(_) if sos && origin == Origin::Access => Route::default(),
@@ -339,6 +345,9 @@ impl Edge {
         let mut compose = Compose::response(&message, status, Some(reason), Some(&tag));
         for (name, value) in headers {
             compose = compose.header(name, value);
+        }
+        if let Some(id) = session::answering(&self.config.keys.session, &message, &tag) {
+            compose = compose.header("Session-ID", &id.to_string());
         }
         let bytes = compose.empty();
         match once {

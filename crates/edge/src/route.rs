@@ -105,19 +105,28 @@ impl Route {
     }
 }
 
-/// Takes our own entries off the top of a route (§16.4).
+/// Takes our own entries off the top of a route (§16.4). Of a call between two user agents both see what we recorded twice, to
+/// the core and back: what comes from outside is followed to the core and no further, for it still has to come back.
 pub(crate) fn preprocess(config: &Config, message: &Message, flow: &Flow) -> Result<Route, NoRoute> {
     let mut route = Route::default();
     let within = !message.to_tag().is_empty();
-    for value in message.values(Name::Route) {
-        let uri = Address::parse(value).and_then(|address| address.uri());
-        let Some(uri) = uri else { return Err(no_route(400, "Malformed Route")) };
-        // A phone may write its outbound proxy by our domain; in a dialog such an entry is the core's.
-        if !config.is_us(&uri) && (within || route.own > 0 || !config.is_outbound_proxy(&uri)) {
+    let outside = config.listener(flow.listener).is_some_and(|listener| listener.zone != Zone::Core);
+    let mut crossed = false;
+    let mut values = message.values(Name::Route).peekable();
+    while let Some(value) = values.next() {
+        let read = |value| Address::parse(value).and_then(|address: Address<'_>| address.uri());
+        let Some(uri) = read(value) else { return Err(no_route(400, "Malformed Route")) };
+        // A phone may write its outbound proxy by our domain, some also before the route of a dialog, which begins with us;
+        // else such an entry in a dialog is the core's.
+        let mut leads_here = || values.peek().copied().and_then(read).is_some_and(|next| config.is_us(&next));
+        let ours = config.is_us(&uri)
+            || (route.own == 0 && config.is_outbound_proxy(&uri) && (!within || (outside && leads_here())));
+        if crossed || !ours {
             route.next = Some(uri.text.to_owned());
             break;
         }
         route.own += 1;
+        crossed = outside && within && config.is_us_for_core(&uri);
         let Some(user) = uri.user else { continue };
         let token = config.open(user, message.call_id()).map_err(|useless| match useless {
             Useless::NotOurs => no_route(403, "Flow token is not ours"),
@@ -232,8 +241,10 @@ impl Config {
             Some(next) => {
                 let uri = Uri::parse(next).ok_or(no_route(400, "Malformed Route"))?;
                 let target = self.core_named(&uri);
-                // What is at our domain is the core's, such as a Service-Route that it wrote by that name.
-                if target.is_none() && !route.dialog && !self.is_own_domain(uri.host) {
+                // What is at our domain is the core's, such as a Service-Route that it wrote by that name. A strict router's
+                // entry would be the Request-URI there, and nobody has looked at that.
+                let cores = (target.is_some() || self.is_own_domain(uri.host)) && uri.params.has("lr");
+                if !cores && !route.dialog {
                     return Err(no_route(403, "Route leads elsewhere"));
                 }
                 // In a dialog it is what the core itself recorded, under whatever name: the core knows what to do with it.

@@ -47,8 +47,16 @@ impl fmt::Display for SessionId {
 
 /// Reads 32 hex digits; upper case, which RFC 7989 §5 does not allow, is read too, for it is found on the wire.
 fn uuid(text: &str) -> Option<Option<Uuid>> {
-    let text = text.to_ascii_lowercase();
-    if text == NIL { Some(None) } else { text.parse().ok().map(Some) }
+    if text == NIL {
+        return Some(None);
+    }
+    let mut lower = [0; NIL.len()];
+    if text.len() != lower.len() {
+        return None;
+    }
+    lower.copy_from_slice(text.as_bytes());
+    lower.make_ascii_lowercase();
+    std::str::from_utf8(&lower).ok()?.parse().ok().map(Some)
 }
 
 const NIL: &str = "00000000000000000000000000000000";

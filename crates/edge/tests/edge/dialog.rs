@@ -253,6 +253,52 @@ fn a_stream_connection_that_is_gone_is_430() {
     assert_eq!(world.status_of(CORE, options(2).bytes()), 430);
 }
 
+/// Alice calls bob through a core that does not record its route.
+#[test]
+fn a_call_between_two_phones_goes_on_through_a_core_that_records_nothing() {
+    let mut world = World::new();
+    let path = world.path_of(udp(BOB));
+    let out = world.at_core(Draft::invite("sip:bob@example.com"));
+    world.sent_to(ALICE);
+    let passed = |request: &Sent, uri: &str, route: Option<&str>| {
+        let (line, rest) =
+            request.text().split_once("\r\n").map(|(line, rest)| (line.to_owned(), rest.to_owned())).unwrap();
+        let method = line.split(' ').next().unwrap().to_owned();
+        let route = route.map_or_else(String::new, |route| format!("Route: {route}\r\n"));
+        format!("{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {CORE};branch=z9hG4bK-core{method}\r\n{route}{rest}")
+    };
+    let contact = "sip:bob@198.51.100.2:5060";
+    world.receive(CORE, passed(&out, contact, Some(&path)));
+    let call = world.one_to(BOB);
+    assert_eq!(call.lines(Name::RecordRoute).len(), 4, "{}", call.text());
+    world.receive(BOB, answer(&call.message, 200, "core", &[("Contact", "<sip:bob@198.51.100.2:5060>")]));
+    let answered = world.one_to(CORE);
+    let mut edit = cusax_sip::Edit::new(std::sync::Arc::new(answered.message));
+    edit.pop(Name::Via, 1);
+    world.receive(CORE, edit.finish());
+    let answered = world.one_to(ALICE);
+
+    for method in ["ACK", "BYE"] {
+        let mut request = within(method, contact, &callers_routes(&answered));
+        request.via.push_str(method);
+        world.receive(ALICE, request.bytes());
+        let out = world.one_to(CORE);
+        assert_eq!(out.lines(Name::Route).len(), 2, "it has to come back: {}", out.text());
+        world.receive(CORE, passed(&out, contact, None));
+        let there = world.one_to(BOB);
+        assert_eq!((there.message.method_text(), there.lines(Name::Route).len()), (method, 0));
+        // And from the other side.
+        let mut request = back(method, &callees_routes(&call));
+        request.via = format!("SIP/2.0/UDP {BOB};branch=z9hG4bK-bob{method}");
+        world.receive(BOB, request.bytes());
+        let out = world.one_to(CORE);
+        assert_eq!(out.lines(Name::Route).len(), 2, "{}", out.text());
+        let back = passed(&out, "sip:alice@198.51.100.1:5060", None).replace("z9hG4bK-core", "z9hG4bK-back");
+        world.receive(CORE, back);
+        assert_eq!(world.one_to(ALICE).message.method_text(), method);
+    }
+}
+
 /// RFC 5626 §5.3.1: also where it is found out only when the request is sent.
 #[test]
 fn a_flow_that_does_not_reach_its_phone_is_430() {

@@ -318,3 +318,18 @@ fn breadth_that_is_no_number_is_the_usual_one() {
         assert_eq!(refused, sent.is_none(), "{value}");
     }
 }
+
+/// Kamailio takes `invite` for INVITE: a number would be dialled that is no call here.
+#[test]
+fn a_known_method_in_another_case_is_none_of_a_phone() {
+    for method in ["invite", "Invite", "ack", "CANCEl", "bye"] {
+        let mut world = World::new();
+        let draft = Draft::new(method, "sip:+19005551234@example.com");
+        assert_eq!(world.status_of(ALICE, draft.bytes()), 400, "{method}");
+        assert!(world.sent_to(CORE).is_empty());
+        world.ends_empty();
+    }
+    for method in ["OTHER", "other", "INVITED"] {
+        assert_eq!(World::new().status_of(ALICE, Draft::new(method, "sip:bob@example.com").bytes()), 407, "{method}");
+    }
+}

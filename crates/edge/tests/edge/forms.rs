@@ -4,7 +4,7 @@ use cusax_edge::config::{Listener, Zone};
 use cusax_sip::digest::{Challenge, Credentials, Qop, ha1};
 use cusax_sip::{ConnectionId, Flow, ListenerId, Name, Transport};
 
-use crate::dialog::{callers_routes, within};
+use crate::dialog::{call, callers_routes, within};
 use crate::draft::Draft;
 use crate::world::{ACCESS_SIDE, ALICE, CORE, STRANGER, World, config};
 
@@ -114,6 +114,18 @@ fn an_outbound_proxy_by_its_transport() {
         world.send(ALICE, "alice", call);
         let statuses: Vec<_> = world.sent_to(ALICE).iter().filter_map(|sent| sent.message.status()).collect();
         assert_eq!(statuses, [403], "{elsewhere}");
+    }
+}
+
+/// A route set needs no outbound proxy before it (RFC 3261 §12.2.1.1); phones are known that write it all the same.
+#[test]
+fn an_outbound_proxy_in_a_dialog() {
+    for proxy in [&format!("<sip:{ACCESS_SIDE};lr>"), "<sip:example.com;lr>"] {
+        let mut world = World::new();
+        let (_, answered) = call(&mut world);
+        let routes: Vec<_> = std::iter::once(proxy.to_owned()).chain(callers_routes(&answered)).collect();
+        world.receive(ALICE, within("BYE", "sip:bob@192.0.2.20:5080", &routes).bytes());
+        assert!(world.one_to(CORE).lines(Name::Route).is_empty(), "{proxy}");
     }
 }
 

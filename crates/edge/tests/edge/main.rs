@@ -10,6 +10,7 @@ mod draft;
 mod forms;
 mod identity;
 mod location;
+mod passage;
 mod proof;
 mod registration;
 mod session;

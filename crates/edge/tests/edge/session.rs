@@ -94,3 +94,15 @@ fn what_is_no_session_id_is_replaced() {
         assert!(session(&call).local.is_some());
     }
 }
+
+#[test]
+fn an_answer_of_ours_names_who_asked() {
+    for (line, named) in [(format!("Session-ID: {A};remote={NIL}"), true), ("X: y".to_owned(), false)] {
+        let mut world = World::new();
+        world.receive(ALICE, Draft::invite("sip:bob@example.com").header(&line).bytes());
+        let challenged = world.one_to(ALICE);
+        let said = challenged.message.first(Name::SessionId).and_then(SessionId::parse);
+        assert_eq!(said.is_some(), named, "{}", challenged.text());
+        assert!(said.is_none_or(|said| said.local.is_some() && said.remote == A.parse().ok()));
+    }
+}

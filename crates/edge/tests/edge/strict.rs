@@ -153,3 +153,15 @@ fn a_service_route_at_our_domain_is_the_cores() {
         assert_eq!(world.at_core(draft).lines(Name::Route), [route]);
     }
 }
+
+/// Its entry would become the Request-URI behind our back: a number that nobody has looked at.
+#[test]
+fn a_strict_router_is_none_that_a_phone_may_begin_with() {
+    for host in [CORE, "example.com"] {
+        let mut world = World::new();
+        let route = format!("Route: <sip:{ACCESS_SIDE};lr>, <sip:+19005551234@{host}>");
+        world.send(ALICE, "alice", Draft::invite("sip:bob@example.com").header(&route));
+        let statuses: Vec<_> = world.sent_to(ALICE).iter().filter_map(|sent| sent.message.status()).collect();
+        assert_eq!((statuses, world.sent_to(CORE).len()), (vec![403], 0), "{host}");
+    }
+}
