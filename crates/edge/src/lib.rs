@@ -36,7 +36,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use cusax_event::sip::{Direction, DropReason, Dropped, NumberClass};
+use cusax_event::sip::{DropReason, Dropped, NumberClass};
 use cusax_event::{Event, SessionId};
 use cusax_sip::proxy::{self, Proxy};
 use cusax_sip::validate::request_defect;
@@ -271,7 +271,7 @@ impl Edge {
 
     fn take(&mut self, message: Message, flow: Flow, now: Instant) {
         let told = self.outputs.len();
-        self.tell(story::message(&self.config, &message, &flow, Direction::Received, false));
+        self.tell(story::received(&self.config, &message, &flow));
         self.proxy.handle_message(message, flow, now);
         if self.drain(now)
             && let Some(Output::Event(Event::SipMessage(event))) = self.outputs.get_mut(told)
@@ -329,17 +329,17 @@ impl Edge {
 
     fn transmit(&mut self, transmit: Transmit, again: bool, now: Instant) {
         let flow = transmit.flow;
-        let message = Message::parse(transmit.bytes.clone());
-        if let Ok(message) = &message {
-            self.tell(story::message(&self.config, message, &flow, Direction::Sent, again));
-            if again && message.is_request() {
-                self.upstreams.suspect(&flow, now);
-            }
+        self.tell(story::sent(&self.config, &transmit.bytes, &flow, again));
+        if again && !transmit.bytes.starts_with(b"SIP/2.0 ") {
+            self.upstreams.suspect(&flow, now);
         }
-        match (flow.listener, message) {
-            (CUE, Ok(message)) => self.cue.handle_message(message, flow, now),
-            (CUE, Err(_)) => {}
-            (FOCUS, _) => self.outputs.push_back(Output::Focus { bytes: transmit.bytes, flow }),
+        match flow.listener {
+            CUE => {
+                if let Ok(message) = Message::parse(transmit.bytes) {
+                    self.cue.handle_message(message, flow, now);
+                }
+            }
+            FOCUS => self.outputs.push_back(Output::Focus { bytes: transmit.bytes, flow }),
             _ => self.outputs.push_back(Output::Transmit(transmit)),
         }
     }

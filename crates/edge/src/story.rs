@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use cusax_event::sip::{Direction, Leg, Message as MessageEvent, Summary};
 use cusax_event::{Correlation, Event, Identity};
 use cusax_sip::session_id::SessionId;
-use cusax_sip::{Flow, Message, Name};
+use cusax_sip::{Flow, Glance, Message, Method, Name};
 
 use crate::config::{CUE, Config, FOCUS, Zone};
 
@@ -15,14 +16,17 @@ const NOTED: [Name; 6] = [Name::CallInfo, Name::Warning, Name::Reason, Name::Pat
 
 /// The identifiers of a message.
 pub(crate) fn correlation(message: &Message) -> Correlation {
-    let session = message.first(Name::SessionId).and_then(SessionId::parse).unwrap_or_default();
+    identifiers(message.call_id(), message.first(Name::SessionId), message.is_request())
+}
+
+fn identifiers(call_id: &str, session_id: Option<&str>, request: bool) -> Correlation {
+    let session = session_id.and_then(SessionId::parse).unwrap_or_default();
     // A response names the callee first; the story is the caller's.
-    let session = if message.is_request() { session } else { session.reversed() };
+    let session = if request { session } else { session.reversed() };
     let (own, remote) = match (session.local, session.remote) {
         (None, remote) => (remote, None),
         both => both,
     };
-    let call_id = message.call_id();
     Correlation {
         session: own,
         remote_session: remote,
@@ -31,8 +35,29 @@ pub(crate) fn correlation(message: &Message) -> Correlation {
     }
 }
 
-/// The event of a message that passed.
-pub(crate) fn message(config: &Config, message: &Message, flow: &Flow, direction: Direction, again: bool) -> Event {
+/// The event of a message that came.
+pub(crate) fn received(config: &Config, message: &Message, flow: &Flow) -> Event {
+    let (method, status) = (message.method(), message.status());
+    let summary = config.summaries.then(|| summary(message));
+    passed(config, flow, (Direction::Received, false), (method, status), correlation(message), summary)
+}
+
+/// The event of a message that goes, and for the `again`th time or not.
+pub(crate) fn sent(config: &Config, bytes: &Bytes, flow: &Flow, again: bool) -> Event {
+    let glance = Glance::at(bytes);
+    let summary = if config.summaries { Message::parse(bytes.clone()).ok().as_ref().map(summary) } else { None };
+    let correlation = identifiers(glance.call_id, glance.session_id, glance.status.is_none());
+    passed(config, flow, (Direction::Sent, again), (glance.method(), glance.status), correlation, summary)
+}
+
+fn passed(
+    config: &Config,
+    flow: &Flow,
+    (direction, again): (Direction, bool),
+    (method, status): (Method, Option<u16>),
+    correlation: Correlation,
+    summary: Option<Summary>,
+) -> Event {
     let listener = config.listener(flow.listener);
     let leg = match listener.map(|listener| listener.zone) {
         Some(Zone::Access) => Leg::Client,
@@ -45,13 +70,13 @@ pub(crate) fn message(config: &Config, message: &Message, flow: &Flow, direction
         leg,
         direction,
         transport: flow.transport,
-        method: message.method(),
-        status: message.status(),
+        method,
+        status,
         retransmission: again,
         local: listener.map_or(inside, |listener| listener.address),
         remote: flow.remote,
-        correlation: correlation(message),
-        summary: config.summaries.then(|| summary(message)),
+        correlation,
+        summary,
     })
 }
 

@@ -12,17 +12,27 @@ use crate::name::Name;
 #[derive(Clone, Debug)]
 pub struct Edit {
     message: Arc<Message>,
-    splices: Vec<(Range<usize>, String)>,
+    splices: Vec<Splice>,
+    /// What they put in, one after the other.
+    text: String,
+}
+
+/// A span of the message, and what stands there instead.
+#[derive(Clone, Debug)]
+struct Splice {
+    order: usize,
+    span: Range<usize>,
+    text: Range<usize>,
 }
 
 impl Edit {
     /// Starts from a message as it came; the topmost Via gets `received` and `rport` where it is owed them.
     #[must_use]
     pub fn new(message: Arc<Message>) -> Self {
-        let mut edit = Self { splices: Vec::with_capacity(8), message };
-        if let Some((span, text)) = edit.message.stamped_via() {
-            let text = text.to_owned();
-            edit.splices.push((span, text));
+        let stamped = message.stamped_via().map(|(span, text)| (span, text.to_owned()));
+        let mut edit = Self { splices: Vec::with_capacity(16), text: String::with_capacity(512), message };
+        if let Some((span, text)) = stamped {
+            edit.splice(span, &[&text]);
         }
         edit
     }
@@ -36,20 +46,20 @@ impl Edit {
     /// Replaces the Request-URI.
     pub fn set_request_uri(&mut self, uri: &str) {
         if let Some(span) = self.message.request_uri_span() {
-            self.replace(span, uri.to_owned());
+            self.replace(span, uri);
         }
     }
 
     /// Puts a line above the first line of its name, or above the first header where there is none.
     pub fn push_above(&mut self, name: Name, value: &str) {
         let at = self.first_line_start(name);
-        self.insert(at, format!("{}: {value}\r\n", name.as_str()));
+        self.insert(at, name.as_str(), value);
     }
 
     /// Puts a line above every other header.
     pub fn push_top(&mut self, name: Name, value: &str) {
         let at = self.message.fields().first().map_or(self.message.headers_end(), |field| field.line.start);
-        self.insert(at, format!("{}: {value}\r\n", name.as_str()));
+        self.insert(at, name.as_str(), value);
     }
 
     /// Says how long the body is where the message does not: on a stream nobody would know where the next one begins
@@ -63,23 +73,23 @@ impl Edit {
 
     /// Puts a line at the end of the header section.
     pub fn append(&mut self, name: &str, value: &str) {
-        self.insert(self.message.headers_end(), format!("{name}: {value}\r\n"));
+        self.insert(self.message.headers_end(), name, value);
     }
 
     /// Replaces the value of the first line of a name, or appends one.
     pub fn set(&mut self, name: Name, value: &str) {
         let first = self.message.lines(name).next().map(|field| field.value.clone());
         match first {
-            Some(span) => self.replace(span, value.to_owned()),
+            Some(span) => self.replace(span, value),
             None => self.append(name.as_str(), value),
         }
     }
 
     /// Removes all lines of a name.
     pub fn remove_all(&mut self, name: Name) {
-        let lines: Vec<_> = self.message.lines(name).map(|field| field.line.clone()).collect();
-        for line in lines {
-            self.replace(line, String::new());
+        let message = Arc::clone(&self.message);
+        for field in message.lines(name) {
+            self.replace(field.line.clone(), "");
         }
     }
 
@@ -113,7 +123,7 @@ impl Edit {
             removed += gone;
         }
         for span in splices {
-            self.replace(span, String::new());
+            self.replace(span, "");
         }
         removed
     }
@@ -124,21 +134,29 @@ impl Edit {
     }
 
     /// Replaces a span of the message's bytes; a later replacement of the same or a wider span wins.
-    pub(crate) fn replace(&mut self, span: Range<usize>, text: String) {
-        self.splices.retain(|(other, _)| other.is_empty() || other.start < span.start || other.end > span.end);
-        self.splices.push((span, text));
+    pub(crate) fn replace(&mut self, span: Range<usize>, text: &str) {
+        self.splices
+            .retain(|Splice { span: other, .. }| other.is_empty() || other.start < span.start || other.end > span.end);
+        self.splice(span, &[text]);
     }
 
     /// How long the message is with all edits, in bytes.
     #[must_use]
     pub fn length(&self) -> usize {
-        let grown: usize = self.splices.iter().map(|(_, text)| text.len()).sum();
-        let gone: usize = self.splices.iter().map(|(span, _)| span.len()).sum();
+        let grown: usize = self.splices.iter().map(|splice| splice.text.len()).sum();
+        let gone: usize = self.splices.iter().map(|splice| splice.span.len()).sum();
         (self.message.bytes().len() + grown).saturating_sub(gone)
     }
 
-    fn insert(&mut self, at: usize, text: String) {
-        self.splices.push((at..at, text));
+    fn insert(&mut self, at: usize, name: &str, value: &str) {
+        self.splice(at..at, &[name, ": ", value, "\r\n"]);
+    }
+
+    fn splice(&mut self, span: Range<usize>, text: &[&str]) {
+        let begin = self.text.len();
+        text.iter().for_each(|piece| self.text.push_str(piece));
+        let order = self.splices.last().map_or(0, |last| last.order + 1);
+        self.splices.push(Splice { order, span, text: begin..self.text.len() });
     }
 
     fn first_line_start(&self, name: Name) -> usize {
@@ -151,21 +169,18 @@ impl Edit {
     pub fn finish(mut self) -> Bytes {
         let source = self.message.bytes();
         let end = self.message.headers_end();
-        let mut splices: Vec<(usize, Range<usize>, String)> =
-            self.splices.drain(..).enumerate().map(|(order, (span, text))| (order, span, text)).collect();
         // At the end of the section lines are appended in order; elsewhere they are stacked. An insertion goes
         // before a replacement that begins at the same byte.
-        splices.sort_by_key(|(order, span, _)| {
+        self.splices.sort_unstable_by_key(|Splice { order, span, .. }| {
             let stacked = if span.start == end { *order } else { usize::MAX - *order };
             (span.start, !span.is_empty(), stacked)
         });
-        let grown: usize = splices.iter().map(|(_, _, text)| text.len()).sum();
-        let mut out = BytesMut::with_capacity(source.len() + grown);
+        let mut out = BytesMut::with_capacity(source.len() + self.text.len());
         let mut at = 0;
-        for (_, span, text) in &splices {
+        for Splice { span, text, .. } in &self.splices {
             if span.start >= at {
                 out.put_slice(&source[at..span.start]);
-                out.put_slice(text.as_bytes());
+                out.put_slice(&self.text.as_bytes()[text.clone()]);
             }
             // What begins within a span that is gone is gone with it.
             at = at.max(span.end);
