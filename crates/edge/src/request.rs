@@ -102,7 +102,9 @@ impl Edge {
         let Some(uri) = message.request_uri() else {
             return self.refuse(id, 400, "Malformed Request-URI", &[], now);
         };
-        if uri.scheme == Scheme::Other && !sos {
+        let dialled = uri.user.is_some_and(|user| user.starts_with(|c: char| c == '+' || c.is_ascii_digit()));
+        if uri.scheme == Scheme::Other && dialled && !sos {
+            // Any other scheme is the core's to know; but what looks like a number (RFC 2806 `fax:`) would be dialled uncued.
             return self.refuse(id, 416, "Unsupported URI Scheme", &[], now);
         }
         if !uri.headers.is_empty() && !sos {

@@ -71,3 +71,16 @@ fn a_cancel_ends_its_call_whatever_else_it_says() {
     assert_eq!(there.message.top_via().unwrap().branch(), call.message.top_via().unwrap().branch());
     assert_eq!((there.lines(Name::Reason), there.lines(Name::Via).len()), (vec![reason], 1));
 }
+
+#[test]
+fn a_scheme_that_nobody_knows_is_the_cores_to_know_unless_it_may_be_dialled() {
+    for uri in ["soap.beep://192.0.2.103:3002", "urn:service:food", "nobodyKnowsThisScheme:totallyopaquecontent"] {
+        let mut world = World::new();
+        world.send(ALICE, "alice", Draft::new("OPTIONS", uri));
+        assert_eq!(world.one_to(CORE).message.request_uri_text(), uri);
+    }
+    for uri in ["fax:+19005550123", "modem:1900;type=v32b"] {
+        let mut world = World::new();
+        assert_eq!(world.status_of(ALICE, Draft::new("OPTIONS", uri).bytes()), 416);
+    }
+}
