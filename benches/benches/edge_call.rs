@@ -13,10 +13,14 @@ use cusax_edge::{Account, AccountKey, Edge, Output};
 use cusax_numbering::Classifier;
 use cusax_sip::{Compose, Flow, ListenerId, Message, Name, Transport};
 
+/// As in the service.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CALLER: &str = "192.0.2.7:5060";
 const CORE: &str = "192.0.2.20:5080";
 /// Calls before the first that is measured: those of 32 s.
-const WARM: u64 = 1_000;
+const WARM: u64 = 64_000;
 /// Between two calls.
 const STEP: Duration = Duration::from_micros(500);
 

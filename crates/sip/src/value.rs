@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use memchr::memchr3_iter;
+use memchr::{memchr3, memchr3_iter};
 
 /// True for linear white space; a folded line's CRLF counts.
 #[must_use]
@@ -20,6 +20,12 @@ pub(crate) const fn is_token(byte: u8) -> bool {
 /// True for NUL and for CR or LF that are no CRLF: where one parser ends a line and another does not, a header can be
 /// hidden from the first. Behind a backslash in quotes NUL is a character (RFC 4475 §3.1.1.2).
 pub(crate) fn has_stray_control(line: &[u8]) -> bool {
+    // As a rule there is nothing but the CRLF at its end.
+    if let Some(content) = line.strip_suffix(b"\r\n")
+        && memchr3(0, b'\r', b'\n', content).is_none()
+    {
+        return false;
+    }
     let mut nul = false;
     let stray = memchr3_iter(0, b'\r', b'\n', line).any(|at| match line[at] {
         b'\r' => line.get(at + 1) != Some(&b'\n'),
