@@ -11,6 +11,7 @@
 pub mod clock;
 pub mod descriptors;
 pub mod link;
+pub mod processor;
 pub mod random;
 pub mod resolver;
 pub mod stream;
