@@ -123,7 +123,8 @@ pub(crate) struct CallsArgs {
     /// How many calls.
     #[arg(long, value_name = "N", help_heading = "Calls")]
     calls: Option<u64>,
-    /// How long calls are begun; default: 10s, or as long as there are --calls.
+    /// How long calls are begun, or taken with --role callee; default: 10s, as long as there are --calls, and until Ctrl-C
+    /// with --role callee.
     #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Calls")]
     duration: Option<Duration>,
     /// How long each is held.
@@ -138,6 +139,9 @@ pub(crate) struct CallsArgs {
     /// Most calls at a time; where there would be more, the run is invalid.
     #[arg(long, value_name = "N", default_value = "100000", value_parser = clap::value_parser!(u32).range(1..=10_000_000), help_heading = "Calls")]
     concurrency: u32,
+    /// A call that begins later than this after its time is late; more than 1 % of them make the run invalid.
+    #[arg(long, value_name = "TIME", default_value = "2ms", value_parser = duration, help_heading = "Calls")]
+    late: Duration,
     /// Decides who calls whom; the same seed, the same pairs. Default: drawn.
     #[arg(long, value_name = "NUMBER", help_heading = "Calls")]
     seed: Option<u64>,
@@ -192,6 +196,7 @@ impl CallsArgs {
             calls: self.calls,
             duration: if no_end { Some(DURATION) } else { self.duration },
             concurrency: self.concurrency as usize,
+            late: self.late,
             hold: self.hold,
             ring: self.ring,
             answer: self.answer,

@@ -28,11 +28,11 @@ mod tests;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use cusax_sip::{Flow, Message, Method};
+use cusax_sip::{ConnectionId, Flow, Message, Method};
 
 pub use outbox::Transmit;
 pub use plan::{CallInfo, End, Ends, Expect, Plan, Register, Role};
-pub use tally::{LATE, Latency, Retransmissions, Tally};
+pub use tally::{Latency, Retransmissions, Tally};
 pub use users::{AccountsError, Pattern, PatternError, User, Users, account, accounts};
 
 use callee::{Callee, respond};
@@ -175,7 +175,8 @@ impl Calls {
             match self.phase {
                 Phase::Registering => self.registrations.begin(intended, &mut self.common, now),
                 Phase::Calling if self.common.plan.role.calls() => {
-                    self.common.tally.late_by(now.saturating_duration_since(intended));
+                    let late = now.saturating_duration_since(intended);
+                    self.common.tally.late_by(late, self.common.plan.late);
                     self.caller.begin(serial, intended, &mut self.common, now);
                 }
                 Phase::Calling | Phase::Ending | Phase::Over => {}
@@ -225,15 +226,19 @@ impl Calls {
         }
     }
 
-    /// A connection that callers use is gone: with it the calls that were begun on it.
-    pub fn handle_closed(&mut self, flow: Flow) {
-        self.caller.handle_closed(flow, &mut self.common);
+    /// The connection of one of the callers' ends is gone: the calls on it fail, and so do those that begin before there
+    /// [is another](Self::handle_opened).
+    pub fn handle_closed(&mut self, end: usize) {
+        let connection = self.common.callers.get_mut(end).and_then(|draft| draft.flow.connection.take());
+        if let Some(connection) = connection {
+            self.caller.handle_closed(connection, &mut self.common);
+        }
     }
 
-    /// Uses another connection for what callers begin on this end from now on.
-    pub fn replace_flow(&mut self, end: usize, flow: Flow) {
+    /// Calls that begin on this end from now on use this connection.
+    pub fn handle_opened(&mut self, end: usize, connection: ConnectionId) {
         if let Some(draft) = self.common.callers.get_mut(end) {
-            draft.flow = flow;
+            draft.flow.connection = Some(connection);
         }
     }
 

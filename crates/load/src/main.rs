@@ -18,6 +18,7 @@ use cusax_load::calls::report::Verdict;
 use cusax_load::conference::{self, MAX_PHONES, Matrix, Plan};
 use cusax_sip::Uri;
 use cusax_sip::ua::Login;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Calls by the thousand, and phones with tones.
 #[derive(Parser)]
@@ -40,8 +41,9 @@ enum Command {
     /// Calls begin by the clock, whatever became of earlier ones, and times count from when a call was to begin.
     ///
     /// Exit code 0 where all requirements are met, 1 where not, 2 for wrong usage, 3 where the run is invalid: this
-    /// generator was too slow itself (more than 1 % of the calls began over 2 ms late, the kernel dropped datagrams at its
-    /// sockets, its core was busy all the time, or --concurrency was reached), so that nothing is said of the server.
+    /// generator was too slow itself (more than 1 % of the calls began late, the kernel dropped datagrams at its sockets, its
+    /// core was busy all the time, or --concurrency was reached), so that nothing is said of the server. Ctrl-C begins no
+    /// more calls, waits two seconds for the others, and reports.
     #[command(after_help = arguments::EXAMPLES)]
     Calls(Box<CallsArgs>),
 }
@@ -137,9 +139,12 @@ fn calls(args: CallsArgs) -> Result<ExitCode> {
     let interrupt = stop.clone();
     runtime.spawn(async move {
         // Where signals cannot be caught, they end the process as they always do.
-        if tokio::signal::ctrl_c().await.is_ok() {
-            interrupt.stop();
+        let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+        tokio::select! {
+            caught = tokio::signal::ctrl_c() => if caught.is_err() { return },
+            _ = terminate.recv() => {}
         }
+        interrupt.stop();
     });
     let report = match driver::run(plan, &wiring, requirements, &stop, runtime.handle()) {
         Ok(report) => report,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use cusax_sip::{Flow, Message};
+use cusax_sip::{ConnectionId, Flow, Message};
 
 use super::common::{Common, has_session, put};
 use super::number::{COOKIE, Name, Number, Purpose};
@@ -89,6 +89,10 @@ impl Caller {
         (call.rang, call.flaw, call.counted) = (false, None, false);
         let dialled = common.dialled(number);
         call.flow = common.callers[dialled.end].flow;
+        if common.is_reliable() && call.flow.connection.is_none() {
+            self.end(number, Some(Failure::Connection), common);
+            return;
+        }
         common.send(|common, out| {
             common.invite(dialled, 0, "", out);
             common.callers[dialled.end].flow
@@ -157,7 +161,7 @@ impl Caller {
                 }
             }
             401 | 407 if !cancelling && status != common.plan.expect.status => {
-                self.answer_challenge(dialled, status, response, common, now);
+                self.answer_challenge(dialled, status, response, common);
             }
             200..300 => {
                 if !cancelling {
@@ -190,14 +194,7 @@ impl Caller {
     }
 
     /// Sends the INVITE again, with credentials; the call ends where that is not possible.
-    fn answer_challenge(
-        &mut self,
-        dialled: Dialled,
-        status: u16,
-        response: &Message,
-        common: &mut Common,
-        now: Instant,
-    ) {
+    fn answer_challenge(&mut self, dialled: Dialled, status: u16, response: &Message, common: &mut Common) {
         let Some(call) = self.call(dialled.number) else { return };
         // A second challenge is a refusal, but for one that says that the nonce was too old.
         let again = call.attempt == 0 || (call.attempt + 1 < ATTEMPTS && is_stale(response));
@@ -211,9 +208,8 @@ impl Caller {
         call.stored.clear();
         common.invite(dialled, call.attempt, &line, &mut call.stored);
         common.tally.challenges += 1;
-        send_stored(call, common);
         // The timer that runs from the first INVITE goes on: 32 s are the caller's patience for all of it.
-        let _ = now;
+        send_stored(call, common);
     }
 
     /// Sends the BYE.
@@ -233,7 +229,7 @@ impl Caller {
             common.tally.repeated += 1;
             return;
         }
-        let (left, flow) = (call.left, call.flow);
+        let left = call.left;
         match status {
             ..200 => {}
             200..300 => {
@@ -255,7 +251,6 @@ impl Caller {
             }
             _ => self.end(name.number, Some(Failure::ByeStatus(status)), common),
         }
-        let _ = flow;
     }
 
     pub(super) fn handle_timer(&mut self, timer: Timer, common: &mut Common, now: Instant) {
@@ -333,11 +328,10 @@ impl Caller {
         }
     }
 
-    /// A connection is gone, and the calls that were begun on it.
-    pub(super) fn handle_closed(&mut self, flow: Flow, common: &mut Common) {
-        self.each(|call| call.flow.connection == flow.connection)
-            .into_iter()
-            .for_each(|number| self.end(number, Some(Failure::Connection), common));
+    /// A connection is gone, and with it the calls that were begun on it.
+    pub(super) fn handle_closed(&mut self, connection: ConnectionId, common: &mut Common) {
+        let lost = self.each(|call| call.flow.connection == Some(connection));
+        lost.into_iter().for_each(|number| self.end(number, Some(Failure::Connection), common));
     }
 
     /// Hangs up what is up.
@@ -348,13 +342,10 @@ impl Caller {
 
     /// Gives up what is not over.
     pub(super) fn abandon(&mut self, common: &mut Common) {
-        let left = self.each(|_| true);
-        common.tally.abandoned += left.len() as u64;
-        for number in left {
-            if let Some(call) = self.call(number) {
-                common.tally.abandoned -= u64::from(call.counted);
-                call.state = State::Free;
-            }
+        let left = self.calls.iter_mut().filter(|call| call.state != State::Free);
+        for call in left {
+            common.tally.abandoned += u64::from(!call.counted);
+            call.state = State::Free;
         }
         self.live = 0;
     }

@@ -62,6 +62,8 @@ pub struct Plan {
     pub duration: Option<Duration>,
     /// Most calls at a time: one that would be beyond it is not begun, and the run is invalid.
     pub concurrency: usize,
+    /// A call that begins later than this after its time is late.
+    pub late: Duration,
     /// From answer to BYE.
     pub hold: Duration,
     /// From 180 to the final response of our callees.

@@ -1,5 +1,6 @@
 //! What a run came to: the verdict, a table for reading, JSON for programs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub struct Report {
     pub tally: Tally,
     /// The calls a second that were asked for.
     pub asked: f64,
+    /// How late a call may begin.
+    pub tolerance: Duration,
     /// For how long calls were begun.
     pub time: Duration,
     /// Which sides were ours.
@@ -105,8 +108,9 @@ impl Report {
         let begun = tally.calls + tally.capped;
         if tally.late as f64 > begun as f64 * LATE_SHARE {
             reasons.push(format!(
-                "{} of {begun} calls began more than 2 ms late, the latest by {:.1} ms: this generator is too slow",
+                "{} of {begun} calls began more than {:?} late, the latest by {:.1} ms: this generator is too slow",
                 tally.late,
+                self.tolerance,
                 tally.latest.as_secs_f64() * 1e3
             ));
         }
@@ -226,7 +230,7 @@ fn millis(time: Duration) -> f64 {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tally = &self.tally;
-        let why = |failures: &std::collections::BTreeMap<String, u64>| {
+        let why = |failures: &BTreeMap<String, u64>| {
             let causes: Vec<_> = failures.iter().map(|(cause, count)| format!("{count} × {cause}")).collect();
             if causes.is_empty() { String::new() } else { format!("  ({})", causes.join(", ")) }
         };
@@ -305,6 +309,7 @@ pub(super) mod tests {
         Report {
             tally: Tally { calls: 1_000, succeeded: 1_000, ..Tally::default() },
             asked: 100.0,
+            tolerance: Duration::from_millis(2),
             time: Duration::from_secs(10),
             role: Role::Both,
             transport: "udp",

@@ -75,7 +75,7 @@ pub struct Tally {
     pub failures: BTreeMap<String, u64>,
     /// Not begun, for there were as many as allowed.
     pub capped: u64,
-    /// Begun later than [`LATE`] after their time.
+    /// Begun later after their time than the plan has it.
     pub late: u64,
     /// The latest.
     pub latest: Duration,
@@ -115,9 +115,9 @@ impl Tally {
         *self.failures.entry(why.label()).or_default() += 1;
     }
 
-    pub(super) fn late_by(&mut self, late: Duration) {
+    pub(super) fn late_by(&mut self, late: Duration, tolerance: Duration) {
         self.latest = self.latest.max(late);
-        self.late += u64::from(late > LATE);
+        self.late += u64::from(late > tolerance);
     }
 }
 
@@ -160,8 +160,6 @@ impl Failure {
     }
 }
 
-/// What begins later than this was late.
-pub const LATE: Duration = Duration::from_millis(2);
 /// In microseconds; all that is waited for takes less.
 const LONGEST: u64 = 600_000_000;
 

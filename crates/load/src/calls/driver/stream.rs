@@ -1,9 +1,9 @@
 //! A run over TCP or TLS: connections of the callers to the server, and those that the server makes to the callees.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::ready;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
@@ -37,6 +37,7 @@ pub(super) async fn run(
             interrupted = true;
             calls.stop(now);
         }
+        lines.reconnect(now);
         calls.handle_timeout(now);
         lines.send(&mut calls);
         watch.look(&calls, now);
@@ -74,6 +75,8 @@ struct Lines {
     /// Those of the callers, by their end.
     callers: Vec<ConnectionId>,
     peers: HashMap<ConnectionId, SocketAddr>,
+    /// Ends without a connection, and when another is tried.
+    lost: VecDeque<(Instant, usize)>,
     losses: Losses,
 }
 
@@ -107,6 +110,7 @@ impl Lines {
             secure,
             callers: Vec::new(),
             peers: HashMap::new(),
+            lost: VecDeque::new(),
             losses: Losses::default(),
         };
         // Callees without callers of their own register on one, too.
@@ -158,6 +162,9 @@ impl Lines {
         match event {
             StreamEvent::Opened { connection, peer, .. } => {
                 self.peers.insert(connection, peer);
+                if let Some(end) = self.end_of(connection) {
+                    calls.handle_opened(end, flow::ConnectionId(connection.get()));
+                }
             }
             StreamEvent::Message { connection, bytes } => {
                 let remote = self.peers.get(&connection).copied().unwrap_or(self.proxy);
@@ -166,22 +173,27 @@ impl Lines {
             }
             StreamEvent::Closed { connection, .. } => {
                 self.peers.remove(&connection);
-                if let Some(end) = self.callers.iter().position(|caller| *caller == connection) {
+                if let Some(end) = self.end_of(connection) {
                     self.losses.lost_connections += 1;
-                    self.reconnect(end, connection, calls);
+                    calls.handle_closed(end);
+                    self.lost.push_back((clock::now() + AGAIN, end));
                 }
             }
             StreamEvent::Refused { .. } | StreamEvent::AcceptFailed { .. } => self.losses.lost_connections += 1,
         }
     }
 
-    /// Calls that begin from now on use another connection; it is one attempt for each that is lost.
-    fn reconnect(&mut self, end: usize, lost: ConnectionId, calls: &mut Calls) {
-        let listener = ListenerId(u16::try_from(end + 1).unwrap_or(u16::MAX));
-        calls.handle_closed(self.flow(listener, lost, self.proxy));
-        if let Ok(connection) = self.streams.connect(self.proxy, self.secure.clone()) {
-            self.callers[end] = connection;
-            calls.replace_flow(end, self.flow(listener, connection, self.proxy));
+    fn end_of(&self, connection: ConnectionId) -> Option<usize> {
+        self.callers.iter().position(|caller| *caller == connection)
+    }
+
+    /// Connects the callers' ends again that lost their connections a while ago.
+    fn reconnect(&mut self, now: Instant) {
+        while let Some((_, end)) = self.lost.pop_front_if(|(at, _)| *at <= now) {
+            match self.streams.connect(self.proxy, self.secure.clone()) {
+                Ok(connection) => self.callers[end] = connection,
+                Err(_) => self.lost.push_back((now + AGAIN, end)),
+            }
         }
     }
 
@@ -215,3 +227,4 @@ const QUEUE: usize = 16_384;
 /// Events that are taken in one go.
 const MORE: usize = 256;
 const CONNECT: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_secs(1);

@@ -121,6 +121,7 @@ impl Watch {
         Report {
             tally: calls.tally().clone(),
             asked: plan.rate,
+            tolerance: plan.late,
             time: ended.unwrap_or(now).saturating_duration_since(begun),
             role: plan.role,
             transport: match plan.transport {
