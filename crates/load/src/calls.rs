@@ -146,17 +146,11 @@ impl Calls {
             }
             (Method::Cancel, _) => self.callee.handle_cancel(message, flow, common, now),
             (Method::Ack, _) => common.tally.unmatched += 1,
-            (method, _) => {
-                common.tally.unmatched += 1;
-                // Servers ask whether somebody is there.
-                let status = match method {
-                    Method::Options => 200,
-                    Method::Bye => 481,
-                    Method::Invite => 480,
-                    _ => 501,
-                };
-                respond(status, message, flow, common);
-            }
+            // Servers ask whether somebody is there.
+            (Method::Options, _) => stray(200, message, flow, common),
+            (Method::Bye, _) => stray(481, message, flow, common),
+            (Method::Invite, _) => stray(480, message, flow, common),
+            _ => stray(501, message, flow, common),
         }
     }
 
@@ -286,6 +280,12 @@ impl Calls {
     pub const fn tally(&self) -> &Tally {
         &self.common.tally
     }
+}
+
+/// Answers a request that belongs to no call.
+fn stray(status: u16, request: &Message, flow: Flow, common: &mut Common) {
+    common.tally.unmatched += 1;
+    respond(status, request, flow, common);
 }
 
 fn calling(plan: &Plan, now: Instant) -> Schedule {

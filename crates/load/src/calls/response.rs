@@ -74,25 +74,21 @@ fn own_headers(request: &Message, flow: Flow, tag: Option<(&Common, Number)>, ou
     let bytes = request.bytes();
     let mut first = request.value_spans(Header::Via).next();
     for field in request.fields() {
-        match field.name {
-            Header::Via => match first.take() {
-                Some(top) => {
-                    out.extend_from_slice(&bytes[field.line.start..top.start]);
-                    stamped(&bytes[top.clone()], flow, out);
-                    out.extend_from_slice(&bytes[top.end..field.line.end]);
-                }
-                None => out.extend_from_slice(&bytes[field.line.clone()]),
-            },
-            Header::From | Header::CallId | Header::CSeq => out.extend_from_slice(&bytes[field.line.clone()]),
-            Header::To => match tag.filter(|_| request.to_tag().is_empty()) {
-                Some((common, number)) => {
-                    put(out, &[&bytes[field.line.start..field.value.end], b";tag="]);
-                    common.names.write(Name { purpose: Purpose::Answer, attempt: 0, number }, out);
-                    out.extend_from_slice(b"\r\n");
-                }
-                None => out.extend_from_slice(&bytes[field.line.clone()]),
-            },
-            _ => {}
+        let line = &bytes[field.line.clone()];
+        if field.name == Header::Via
+            && let Some(top) = first.take()
+        {
+            out.extend_from_slice(&bytes[field.line.start..top.start]);
+            stamped(&bytes[top.clone()], flow, out);
+            out.extend_from_slice(&bytes[top.end..field.line.end]);
+        } else if field.name == Header::To
+            && let Some((common, number)) = tag.filter(|_| request.to_tag().is_empty())
+        {
+            put(out, &[&bytes[field.line.start..field.value.end], b";tag="]);
+            common.names.write(Name { purpose: Purpose::Answer, attempt: 0, number }, out);
+            out.extend_from_slice(b"\r\n");
+        } else if [Header::Via, Header::To, Header::From, Header::CallId, Header::CSeq].contains(&field.name) {
+            out.extend_from_slice(line);
         }
     }
 }

@@ -171,7 +171,7 @@ impl Users {
 
 /// Spreads 32 drawn bits over a range.
 fn below(drawn: u64, range: usize) -> usize {
-    ((drawn & u64::from(u32::MAX)) * range as u64 >> 32) as usize
+    (((drawn & u64::from(u32::MAX)) * range as u64) >> 32) as usize
 }
 
 /// SplitMix64: neighbours become strangers.

@@ -152,7 +152,7 @@ impl World {
         if to == address(SERVER) {
             let message = Message::parse(bytes).unwrap();
             for (to, bytes) in (self.server)(&message) {
-                self.transmit(address(SERVER), address(to), bytes);
+                self.transmit(address(SERVER), address(to), &bytes);
             }
             return;
         }
@@ -170,11 +170,11 @@ impl World {
             let millis = self.now.duration_since(self.begin).as_millis();
             self.log.push((millis, message.first_line().to_owned()));
             self.sent.push(message);
-            self.transmit(from, to, bytes);
+            self.transmit(from, to, &bytes);
         }
     }
 
-    fn transmit(&mut self, from: SocketAddr, to: SocketAddr, bytes: Bytes) {
+    fn transmit(&mut self, from: SocketAddr, to: SocketAddr, bytes: &Bytes) {
         for _ in 0..1 + u64::from(self.draw(100) < self.duplicates) {
             let delay = self.draw(1 + self.delay.as_micros() as u64);
             if self.draw(100) >= self.loss {
