@@ -8,6 +8,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod alarm;
 pub mod clock;
 pub mod descriptors;
 pub mod link;
