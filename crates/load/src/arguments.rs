@@ -86,9 +86,10 @@ pub(crate) struct CallsArgs {
     /// Who calls: a SIP URI, with %d for the number of the user.
     #[arg(long, value_name = "URI", value_parser = uri_pattern, default_value = "sip:caller%d@example.com", help_heading = "Users")]
     from: Pattern,
-    /// Who is called: a SIP URI, with %d for the number of the user.
-    #[arg(long, value_name = "URI", value_parser = uri_pattern, default_value = "sip:callee%d@example.com", help_heading = "Users")]
-    to: Pattern,
+    /// Who is called: a SIP URI, with %d for the number of the user; default: sip:callee%d@example.com, and with --register the
+    /// accounts themselves.
+    #[arg(long, value_name = "URI", value_parser = uri_pattern, help_heading = "Users")]
+    to: Option<Pattern>,
     /// How many users there are on each side, numbered from 1.
     #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..=10_000_000), help_heading = "Users")]
     users: u32,
@@ -104,7 +105,7 @@ pub(crate) struct CallsArgs {
     /// The domain of the accounts.
     #[arg(long, default_value = "example.com", help_heading = "Users")]
     domain: String,
-    /// Registers all accounts before the first call, which are then among them.
+    /// Registers all accounts before the first call.
     #[arg(long, help_heading = "Users")]
     register: bool,
     /// Registrations a second.
@@ -213,7 +214,11 @@ impl CallsArgs {
     }
 
     fn users(&self) -> Result<Users, String> {
-        let callees: Vec<_> = if self.register { Vec::new() } else { numbered(&self.to, self.users) };
+        let callees = match &self.to {
+            Some(to) => numbered(to, self.users),
+            None if self.register => Vec::new(),
+            None => numbered(&pattern("sip:callee%d@example.com")?, self.users),
+        };
         let callers = match (&self.user, &self.accounts) {
             (Some(user), _) => {
                 let count = if user.has_number() { self.users } else { 1 };

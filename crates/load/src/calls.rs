@@ -129,7 +129,9 @@ impl Calls {
         let common = &mut self.common;
         let name = common.names.read(message.to_tag().as_bytes());
         match (message.method(), name) {
-            (Method::Invite, _) if common.plan.role.answers() => {
+            // The other side wants to change a call that is up; it stays as it is (RFC 3261 §14.2).
+            (Method::Invite, Some(_)) => respond(488, message, flow, common),
+            (Method::Invite, None) if common.plan.role.answers() => {
                 if let Some((number, flaw)) = self.callee.handle_invite(message, flow, common, now) {
                     self.caller.mark(number, flaw);
                 }
@@ -293,7 +295,8 @@ fn calling(plan: &Plan, now: Instant) -> Schedule {
     Schedule::new(now, plan.rate, plan.ramp, count, plan.duration)
 }
 
-/// Calls that are begun before it is looked again whether something has come.
-const BURST: usize = 32;
+/// Calls that are begun before it is looked again what has come: each brings three messages to either side, and a batch of
+/// 64 must hold them, or a generator that was held up would drown in what it makes up for.
+const BURST: usize = 16;
 /// How long what is not over may go on once a run is broken off.
 const PATIENCE: Duration = Duration::from_secs(2);

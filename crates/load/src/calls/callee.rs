@@ -62,8 +62,8 @@ impl Callee {
     ) -> Option<(Number, Failure)> {
         let way = response::way(request, flow);
         let Some((sequence, _)) = request.cseq().filter(|_| request.to_tag().is_empty()) else {
-            // The other side wants to change a call that is up; it stays as it is (RFC 3261 §14.2).
-            respond(488, request, flow, common);
+            common.tally.unmatched += 1;
+            respond(481, request, flow, common);
             return None;
         };
         let key = key(request.call_id(), sequence);

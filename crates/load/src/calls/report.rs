@@ -118,7 +118,10 @@ impl Report {
             reasons.push(format!("{} calls were not begun, for --concurrency was reached", tally.capped));
         }
         if self.kernel_drops > 0 {
-            reasons.push(format!("the kernel dropped {} datagrams at this generator's sockets", self.kernel_drops));
+            reasons.push(format!(
+                "the kernel dropped {} datagrams at this generator's sockets (it keeps more where net.core.rmem_max is larger)",
+                self.kernel_drops
+            ));
         }
         if self.unsent > 0 {
             reasons.push(format!("{} messages could not be sent", self.unsent));

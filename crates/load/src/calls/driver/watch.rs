@@ -44,7 +44,7 @@ impl Watch {
         // Hidden where standard error is no terminal.
         let line = ProgressBar::with_draw_target(expected, ProgressDrawTarget::stderr());
         let template =
-            if expected.is_some() { "{elapsed} {bar:20} {pos}/{len} {msg}" } else { "{elapsed} {pos} {msg}" };
+            if expected.is_some() { "{elapsed} {bar:16} {pos}/{len} {wide_msg}" } else { "{elapsed} {pos} {wide_msg}" };
         line.set_style(ProgressStyle::with_template(template).expect("the template is one"));
         let now = clock::now();
         Self {
@@ -80,17 +80,15 @@ impl Watch {
         let begun = tally.calls - self.calls;
         let rate = begun as f64 / now.duration_since(self.looked).as_secs_f64().max(1e-3);
         (self.calls, self.looked) = (tally.calls, now);
-        let p99 = tally
-            .setup
-            .quantile(0.99)
-            .map_or(String::new(), |p99| format!(" · setup p99 {:.1} ms", p99.as_secs_f64() * 1e3));
+        let p99 =
+            tally.setup.quantile(0.99).map_or(String::new(), |p99| format!(" · p99 {:.1} ms", p99.as_secs_f64() * 1e3));
         self.line.set_position(tally.calls);
         self.line.set_message(match self.phase {
             Phase::Registering => {
                 format!("registering {}/{}", tally.register.count(), calls.plan().users.callers.len())
             }
             Phase::Calling | Phase::Ending | Phase::Over => format!(
-                "{rate:.0}/s · {} at a time · {} failed · {} retransmissions · {} late{p99}",
+                "{rate:.0}/s · {} live · {} failed · {} again · {} late{p99}",
                 calls.live(),
                 tally.failed,
                 tally.retransmissions.sum(),
