@@ -120,8 +120,10 @@ impl Calls {
             Some(name) if name.purpose == Purpose::Register => {
                 self.registrations.handle_response(name, status, message, &mut self.common, now);
             }
-            Some(name) => self.caller.handle_response(name, status, message, &mut self.common, now),
-            None => self.common.tally.unmatched += 1,
+            Some(name) if self.common.plan.role.calls() => {
+                self.caller.handle_response(name, status, message, &mut self.common, now);
+            }
+            Some(_) | None => self.common.tally.unmatched += 1,
         }
     }
 
@@ -160,7 +162,9 @@ impl Calls {
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(timer) = self.common.timers.pop(now) {
             match timer.due {
-                Due::Answer | Due::HangUp | Due::Ended => self.caller.handle_timer(timer, &mut self.common, now),
+                Due::Answer | Due::HangUp | Due::Ended | Due::Cancelled => {
+                    self.caller.handle_timer(timer, &mut self.common, now)
+                }
                 Due::PickUp | Due::Ack => self.callee.handle_timer(timer, &mut self.common, now),
                 Due::Registered => self.registrations.handle_timer(timer, &mut self.common),
             }

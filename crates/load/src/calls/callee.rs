@@ -160,7 +160,8 @@ impl Callee {
                     send_final(call, common);
                 }
             }
-            (Due::Answer | Due::HangUp | Due::Ended | Due::PickUp | Due::Ack | Due::Registered, _) => {}
+            (Due::Answer | Due::HangUp | Due::Ended | Due::Cancelled | Due::PickUp | Due::Ack | Due::Registered, _) => {
+            }
         }
     }
 

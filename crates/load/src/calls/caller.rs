@@ -5,8 +5,8 @@ use std::time::Instant;
 use cusax_sip::{ConnectionId, Flow, Message};
 
 use super::common::{Common, has_session, put};
-use super::number::{COOKIE, Name, Number, Purpose};
-use super::request::{ATTEMPTS, Dialled, EMPTY};
+use super::number::{ATTEMPTS, COOKIE, Name, Number, Purpose};
+use super::request::{Dialled, EMPTY};
 use super::tally::Failure;
 use super::timers::{Due, Pace, Timer};
 
@@ -270,24 +270,24 @@ impl Caller {
                     call.counted = true;
                     common.tally.fail(&Failure::NoAnswer);
                     self.send_cancel(timer.number, common);
-                    common.timers.wait(Pace::Other, Timer { at: now, due: Due::Ended, round: 0, ..timer });
+                    common.timers.wait(Pace::Other, Timer { at: now, due: Due::Cancelled, round: 0, ..timer });
                 }
             }
             (Due::HangUp, State::Up) => self.hang_up(timer.number, common, now),
-            (Due::Ended, State::Leaving | State::Cancelling) => {
+            (Due::Ended, State::Leaving) | (Due::Cancelled, State::Cancelling) => {
                 if !common.timers.wait(Pace::Other, again) {
                     self.end(timer.number, Some(Failure::ByeNoAnswer), common);
                 } else if !common.is_reliable() && timer.round < 10 {
                     common.tally.retransmissions.bye += 1;
-                    match call.state {
-                        State::Leaving => send_stored(call, common),
-                        State::Free | State::Calling | State::Proceeding | State::Up | State::Cancelling => {
-                            self.send_cancel(timer.number, common);
-                        }
+                    if timer.due == Due::Ended {
+                        send_stored(call, common);
+                    } else {
+                        self.send_cancel(timer.number, common);
                     }
                 }
             }
-            (Due::Answer | Due::HangUp | Due::Ended | Due::PickUp | Due::Ack | Due::Registered, _) => {}
+            (Due::Answer | Due::HangUp | Due::Ended | Due::Cancelled | Due::PickUp | Due::Ack | Due::Registered, _) => {
+            }
         }
     }
 

@@ -46,7 +46,7 @@ impl Names {
     pub(super) fn write(&self, name: Name, out: &mut Vec<u8>) {
         let mut text = [0; LENGTH];
         text[0] = name.purpose.letter();
-        text[1] = b'0' + name.attempt % 10;
+        text[1] = b'0' + name.attempt;
         text[2..SLOT].copy_from_slice(&self.run);
         digits(name.number.slot.into(), &mut text[SLOT..SERIAL]);
         digits(name.number.serial, &mut text[SERIAL..]);
@@ -59,7 +59,7 @@ impl Names {
             return None;
         }
         let purpose = PURPOSES.into_iter().find(|purpose| purpose.letter() == text[0])?;
-        let attempt = text[1].checked_sub(b'0').filter(|attempt| *attempt < 10)?;
+        let attempt = text[1].checked_sub(b'0').filter(|attempt| *attempt < ATTEMPTS)?;
         let slot = u32::try_from(value(&text[SLOT..SERIAL])?).ok()?;
         Some(Name { purpose, attempt, number: Number { slot, serial: value(&text[SERIAL..])? } })
     }
@@ -85,6 +85,9 @@ impl Purpose {
 
 const PURPOSES: [Purpose; 6] =
     [Purpose::Call, Purpose::Answer, Purpose::Invite, Purpose::Ack, Purpose::Bye, Purpose::Register];
+
+/// How often a request is made anew after challenges, and its first time.
+pub(super) const ATTEMPTS: u8 = 3;
 
 /// What a branch begins with (RFC 3261 §8.1.1.7).
 pub(super) const COOKIE: &[u8] = b"z9hG4bK";
@@ -129,6 +132,17 @@ mod tests {
             for cut in 0..text.len() {
                 assert_eq!(Names::new(7).read(&text[..cut]), None);
             }
+        }
+    }
+
+    #[test]
+    fn an_attempt_that_was_never_made_is_no_name() {
+        let names = Names::new(7);
+        let mut text = Vec::new();
+        names.write(Name { purpose: Purpose::Invite, attempt: 0, number: Number { slot: 1, serial: 2 } }, &mut text);
+        for attempt in b'0' + ATTEMPTS..=b'9' {
+            text[1] = attempt;
+            assert_eq!(names.read(&text), None);
         }
     }
 

@@ -5,8 +5,7 @@ use std::time::Instant;
 use cusax_sip::Message;
 
 use super::common::Common;
-use super::number::{Name, Number};
-use super::request::ATTEMPTS;
+use super::number::{ATTEMPTS, Name, Number};
 use super::timers::{Due, Pace, Timer};
 
 #[derive(Debug)]

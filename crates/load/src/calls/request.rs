@@ -6,7 +6,7 @@ use cusax_sip::uri::Scheme;
 use cusax_sip::{Flow, Message, Transport, Uri, flow};
 
 use super::common::{Common, put};
-use super::number::{COOKIE, Name, Number, Purpose};
+use super::number::{ATTEMPTS, COOKIE, Name, Number, Purpose};
 use super::plan::End;
 
 /// What is always the same in what one end sends.
@@ -206,8 +206,6 @@ fn to_line(response: &Message, out: &mut Vec<u8>) {
 
 pub(super) const EMPTY: &[u8] = b"Content-Length: 0\r\n\r\n";
 
-/// How often a request is made anew after challenges, and its first time.
-pub(super) const ATTEMPTS: u8 = 3;
 /// More Record-Routes than any way has.
 const MAX_HOPS: usize = 16;
 

@@ -16,6 +16,8 @@ pub(super) enum Due {
     HangUp,
     /// A caller waits for the response to its BYE.
     Ended,
+    /// A caller waits for the final response to an INVITE that was cancelled.
+    Cancelled,
     /// A callee picks up.
     PickUp,
     /// A callee waits for an ACK.

@@ -50,3 +50,28 @@ fn messages_with_bytes_changed_or_cut_off_break_nothing() {
         assert!(tally.malformed + tally.unmatched > 0, "seed {seed}");
     }
 }
+
+#[test]
+fn responses_to_what_was_never_sent_break_nothing() {
+    let response = |status: u16, branch: &str| {
+        format!(
+            "SIP/2.0 {status} x\r\nVia: SIP/2.0/UDP x;branch=z9hG4bK{branch}\r\nTo: <sip:a@b>;tag=t\r\nCSeq: 1 INVITE\r\n\r\n"
+        )
+    };
+    for role in [Role::Both, Role::Callee, Role::Caller] {
+        let mut world = World::direct(Plan { role, ..plan(1) });
+        for purpose in ["c", "u", "i", "a", "b", "r"] {
+            for attempt in 0..10 {
+                for number in ["0000000000000000", "00ffff00000000ff", "ffffffffffffffff"] {
+                    for status in [180, 200, 407, 603] {
+                        let branch = format!("{purpose}{attempt}0000cafe{number}");
+                        world.inject_quietly(CALLER, CALLEE, response(status, &branch).into());
+                    }
+                }
+            }
+        }
+        let tally = world.calls.tally();
+        assert_eq!((tally.received, tally.malformed), (720, 0));
+        assert_eq!(tally.unmatched + tally.after_end, 720, "{role:?}");
+    }
+}
