@@ -1,7 +1,7 @@
 //! Many calls at a given rate, without IO: callers and callees in one, and what became of each call.
 //!
 //! Calls begin by the clock alone, whatever became of earlier ones (an open loop), and times are counted from when a call
-//! was *to* begin. All that a message must say of its call is in its Call-ID, tags and branch ([`number`]), so that none
+//! was *to* begin. All that a message must say of its call is in its Call-ID, tags and branch (`number`), so that none
 //! is looked up by a text; memory is used again and again.
 
 mod callee;

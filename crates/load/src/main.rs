@@ -137,12 +137,15 @@ fn calls(args: CallsArgs) -> Result<ExitCode> {
     let runtime = runtime.context("no runtime")?;
     let stop = Stop::default();
     let interrupt = stop.clone();
+    // Before the first call: an interrupt that comes with it is not to end the process.
+    let entered = runtime.enter();
+    let mut interrupted = signal(SignalKind::interrupt()).context("SIGINT")?;
+    let mut terminated = signal(SignalKind::terminate()).context("SIGTERM")?;
+    drop(entered);
     runtime.spawn(async move {
-        // Where signals cannot be caught, they end the process as they always do.
-        let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
         tokio::select! {
-            caught = tokio::signal::ctrl_c() => if caught.is_err() { return },
-            _ = terminate.recv() => {}
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
         }
         interrupt.stop();
     });
