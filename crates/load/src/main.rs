@@ -2,18 +2,25 @@
 
 #![forbid(unsafe_code)]
 
+mod arguments;
+
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::{Args, Parser, Subcommand};
+use arguments::CallsArgs;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use cusax_load::calls::driver::{self, Stop};
+use cusax_load::calls::report::Verdict;
 use cusax_load::conference::{self, MAX_PHONES, Matrix, Plan};
 use cusax_sip::Uri;
 use cusax_sip::ua::Login;
+use tokio::signal::unix::{SignalKind, signal};
 
-/// Phones with tones: what a conference does, heard at its legs.
+/// Calls by the thousand, and phones with tones.
 #[derive(Parser)]
 #[command(name = "cusax-load", version)]
 struct Cli {
@@ -28,6 +35,17 @@ enum Command {
     /// Exit code 0 where everybody hears all the others and nobody himself, 1 where not, 2 for wrong usage.
     #[command(after_help = CONFERENCE_EXAMPLES)]
     Conference(ConferenceArgs),
+    /// Makes calls at a given rate, checks each of them, and says how long they took.
+    ///
+    /// Callers and callees are both played here, so that it works against any SIP server that brings them together.
+    /// Calls begin by the clock, whatever became of earlier ones, and times count from when a call was to begin.
+    ///
+    /// Exit code 0 where all requirements are met, 1 where not, 2 for wrong usage, 3 where the run is invalid: this
+    /// generator was too slow itself (more than 1 % of the calls began late, the kernel dropped datagrams at its sockets, its
+    /// core was busy all the time, or --concurrency was reached), so that nothing is said of the server. Ctrl-C begins no
+    /// more calls, waits two seconds for the others, and reports.
+    #[command(after_help = arguments::EXAMPLES)]
+    Calls(Box<CallsArgs>),
 }
 
 const CONFERENCE_EXAMPLES: &str = "\
@@ -80,7 +98,13 @@ fn account(text: &str) -> Result<Login, String> {
 }
 
 fn main() -> Result<ExitCode> {
-    let Cli { command: Command::Conference(args) } = Cli::parse();
+    match Cli::parse().command {
+        Command::Conference(args) => conference(args),
+        Command::Calls(args) => calls(*args),
+    }
+}
+
+fn conference(args: ConferenceArgs) -> Result<ExitCode> {
     let json = args.json;
     let phones = args.phones.map_or_else(|| args.account.len().clamp(2, MAX_PHONES), usize::from);
     let plan = Plan {
@@ -96,6 +120,45 @@ fn main() -> Result<ExitCode> {
     let matrix = runtime.block_on(conference::run(&plan)).with_context(|| format!("calling {}", plan.to))?;
     print(&matrix, json).context("standard output")?;
     Ok(if matrix.is_right() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn calls(args: CallsArgs) -> Result<ExitCode> {
+    let json = args.json;
+    let (plan, wiring, requirements) = match args.read() {
+        Ok(read) => read,
+        Err(wrong) => {
+            let mut command = Cli::command();
+            command.build();
+            let calls = command.find_subcommand_mut("calls").context("there is this command")?;
+            calls.error(ErrorKind::ValueValidation, wrong).exit()
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.context("no runtime")?;
+    let stop = Stop::default();
+    let interrupt = stop.clone();
+    // Before the first call: an interrupt that comes with it is not to end the process.
+    let entered = runtime.enter();
+    let mut interrupted = signal(SignalKind::interrupt()).context("SIGINT")?;
+    let mut terminated = signal(SignalKind::terminate()).context("SIGTERM")?;
+    drop(entered);
+    runtime.spawn(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
+        interrupt.stop();
+    });
+    let report = match driver::run(plan, &wiring, requirements, &stop, runtime.handle()) {
+        Ok(report) => report,
+        Err(error) => {
+            writeln!(io::stderr(), "cusax-load: {error:#}").context("standard error")?;
+            return Ok(ExitCode::from(Verdict::Invalid.code()));
+        }
+    };
+    let mut out = io::stdout().lock();
+    if json { writeln!(out, "{}", report.json()) } else { writeln!(out, "{report}") }.context("standard output")?;
+    Ok(ExitCode::from(report.verdict().code()))
 }
 
 fn print(matrix: &Matrix, json: bool) -> io::Result<()> {

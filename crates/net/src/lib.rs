@@ -8,9 +8,11 @@
 
 #![deny(unsafe_code)]
 
+pub mod alarm;
 pub mod clock;
 pub mod descriptors;
 pub mod link;
+pub mod processor;
 pub mod random;
 pub mod resolver;
 pub mod stream;
