@@ -28,6 +28,8 @@ const START: Duration = Duration::from_secs(30);
 pub const DOMAIN: &str = "example.com";
 /// The MUC service, and the conferences' SIP domain.
 pub const ROOMS: &str = "conference.example.com";
+/// Whom the SIP server's certificate names.
+pub const CORE: &str = "core.example.com";
 /// The component.
 pub const COMPONENT: &str = "cusax.example.com";
 

@@ -1,14 +1,15 @@
 //! Kamailio: the existing SIP server, registrar and proxy behind the edge.
 
+use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
-use super::edge::Hop;
-use super::{DOMAIN, START, source_root};
+use super::edge::{Edge, Hop};
+use super::{CORE, DOMAIN, START, source_root};
 use crate::interop::{KAMAILIO, Program, Source};
 use crate::ports::Port;
 use crate::process::{Process, Ready, output};
@@ -30,19 +31,38 @@ impl Kamailio {
     /// # Errors
     /// When it is not installed or does not start.
     pub async fn start(scratch: &Scratch, port: Port, edge: SocketAddr, gateway: SocketAddr) -> Result<Self> {
-        Self::start_over(scratch, port, edge, gateway, Hop::Udp).await
+        Self::begin(scratch, port, edge, gateway, Hop::Udp, &[]).await
     }
 
-    /// Starts one that speaks over `hop`.
+    /// Starts one that speaks over `hop` with this edge.
     ///
     /// # Errors
     /// When it is not installed or does not start.
-    pub async fn start_over(
+    pub async fn behind(scratch: &Scratch, port: Port, edge: &Edge, gateway: SocketAddr, hop: Hop) -> Result<Self> {
+        let more = match hop {
+            Hop::Udp => Vec::new(),
+            Hop::Tcp => vec!["EDGE_OVER_TCP".to_owned()],
+            Hop::Tls => {
+                let issued = edge.authority().issue(&scratch.directory("core")?, &[CORE])?;
+                let file = |name: &str, path: &Path| format!("{name}=\"{}\"", path.display());
+                vec![
+                    "EDGE_OVER_TLS".to_owned(),
+                    file("CERTIFICATE", &issued.certificate),
+                    file("PRIVATE_KEY", &issued.key),
+                    file("AUTHORITY", edge.authority().certificate()),
+                ]
+            }
+        };
+        Self::begin(scratch, port, edge.core(), gateway, hop, &more).await
+    }
+
+    async fn begin(
         scratch: &Scratch,
         mut port: Port,
         edge: SocketAddr,
         gateway: SocketAddr,
         hop: Hop,
+        more: &[String],
     ) -> Result<Self> {
         let program = KAMAILIO.find()?;
         let dir = scratch.directory("kamailio")?;
@@ -50,7 +70,7 @@ impl Kamailio {
         let mut command = Command::new(program);
         command
             .arg("-f")
-            .arg(source_root().join("deploy/kamailio/kamailio.cfg"))
+            .arg(configuration(&dir, hop)?)
             .args(["-DD", "-E", "-m", "16", "-M", "4", "-Y"])
             .arg(&dir)
             .arg("-w")
@@ -59,14 +79,14 @@ impl Kamailio {
             .args(["-A", &format!("DOMAIN=\"{DOMAIN}\"")])
             .args(["-A", &format!("EDGE=\"{edge}\"")])
             .args(["-A", &format!("GATEWAY=\"{gateway}\"")]);
-        if hop == Hop::Tcp {
-            command.args(["-A", "EDGE_OVER_TCP"]);
+        for define in more {
+            command.args(["-A", define]);
         }
         let control = dir.join("kamailio_ctl");
         let mut process = Process::start("kamailio", command, dir)?;
         let sign = match hop {
             Hop::Udp => Ready::Udp(address),
-            Hop::Tcp => Ready::Tcp(address),
+            Hop::Tcp | Hop::Tls => Ready::Tcp(address),
         };
         process.ready(sign, START).await?;
         Ok(Self { process, port, control })
@@ -105,4 +125,17 @@ impl Kamailio {
     pub fn process(&self) -> &Process {
         &self.process
     }
+}
+
+/// The file that is run. Over TLS the server connects from an address that the edge does not know, so that nothing but its
+/// certificate can say who it is.
+fn configuration(dir: &Path, hop: Hop) -> Result<PathBuf> {
+    let file = source_root().join("deploy/kamailio/kamailio.cfg").canonicalize()?;
+    if hop != Hop::Tls {
+        return Ok(file);
+    }
+    let include = format!("#!KAMAILIO\ntcp_source_ipv4=127.0.0.2\ninclude_file \"{}\"\n", file.display());
+    let path = dir.join("elsewhere.cfg");
+    fs::write(&path, include).context("Kamailio's configuration")?;
+    Ok(path)
 }

@@ -6,7 +6,7 @@ use cusax_tests::server::{Baresip, Hop};
 use crate::stage::{Stage, password};
 
 async fn phone(stage: &Stage, user: &str, hop: Hop) -> Baresip {
-    let phone = Baresip::start(&stage.scratch, user, password(user), stage.edge.access(), hop).await.unwrap();
+    let phone = Baresip::start(&stage.scratch, user, password(user), &stage.edge, hop).await.unwrap();
     // The 401 is not its end.
     phone.says("\nSIP/2.0 200 OK", 1).await.unwrap();
     let transport = format!("\n{} 127.0.0.1:", hop.as_str().to_uppercase());

@@ -6,7 +6,7 @@ use cusax_tests::server::{Baresip, Hop, Linphone};
 use crate::stage::{Stage, password};
 
 async fn phone(stage: &Stage, user: &str, hop: Hop) -> Linphone {
-    let phone = Linphone::start(&stage.scratch, user, password(user), stage.edge.access(), hop).await.unwrap();
+    let phone = Linphone::start(&stage.scratch, user, password(user), &stage.edge, hop).await.unwrap();
     let transport = format!("\nVia: SIP/2.0/{} ", hop.as_str().to_uppercase());
     assert!(phone.log().contains(&transport) && phone.log().contains("\nAuthorization:"));
     phone
@@ -76,7 +76,7 @@ async fn linphone_over_tcp_and_baresip_over_udp_call_each_other() {
     }
     let stage = Stage::raise_for_md5().await;
     let mut alice = phone(&stage, "alice", Hop::Tcp).await;
-    let mut bob = Baresip::start(&stage.scratch, "bob", password("bob"), stage.edge.access(), Hop::Udp).await.unwrap();
+    let mut bob = Baresip::start(&stage.scratch, "bob", password("bob"), &stage.edge, Hop::Udp).await.unwrap();
     bob.says("\nSIP/2.0 200 OK", 1).await.unwrap();
 
     alice.command("call sip:bob@example.com").await.unwrap();
