@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use super::{CORE, Cusax, DOMAIN, Settings};
 use crate::authority::{Authority, Issued};
 use crate::ports::Port;
-use crate::process::Process;
+use crate::process::{Process, Ready};
 use crate::scratch::Scratch;
 
 /// A transport between the edge and a phone before it or the SIP server behind it.
@@ -48,6 +49,7 @@ impl Hop {
 pub struct Edge {
     cusax: Cusax,
     tls: Port,
+    named: Port,
     wss: Port,
     authority: Authority,
     issued: Issued,
@@ -69,16 +71,16 @@ impl Edge {
     ) -> Result<Self> {
         // Nothing listens at the XMPP server's addresses, and nothing below names them.
         let settings = Settings::claim(sip_server, sip_server, sip_server)?;
-        let (tls, wss) = (Port::free()?, Port::free()?);
+        let (tls, named, wss) = (Port::free()?, Port::free()?, Port::free()?);
         let authority = Authority::new(scratch)?;
-        let text = toml(&settings, [&tls, &wss], hop, &authority) + more;
+        let text = toml(&settings, [&tls, &named, &wss], hop, &authority) + more;
         let cusax = Cusax::install(scratch, settings)?;
         let issued = authority.issue(cusax.dir(), &[DOMAIN, "localhost", "127.0.0.1"])?;
         fs::write(cusax.dir().join("cusax.toml"), text).context("cusax.toml could not be written")?;
         for (user, password) in users {
             cusax.add_account(user, password, &[])?;
         }
-        Ok(Self { cusax, tls, wss, authority, issued, process: None })
+        Ok(Self { cusax, tls, named, wss, authority, issued, process: None })
     }
 
     /// Starts it, also again with the files of the last time; ready when `/readyz` says so.
@@ -87,7 +89,7 @@ impl Edge {
     /// When it does not become ready, with the end of its log.
     pub async fn serve(&mut self) -> Result<()> {
         self.process = None;
-        for port in [&mut self.tls, &mut self.wss] {
+        for port in [&mut self.tls, &mut self.named, &mut self.wss] {
             port.hand_over()?;
         }
         self.process = Some(self.cusax.serve().await?);
@@ -117,6 +119,12 @@ impl Edge {
         }
     }
 
+    /// Where phones register over TLS that know a server by its name only: that name, with the port.
+    #[must_use]
+    pub fn name(&self) -> String {
+        name(self.named.address())
+    }
+
     /// Where browsers register, `wss`.
     #[must_use]
     pub fn browsers(&self) -> SocketAddr {
@@ -135,6 +143,15 @@ impl Edge {
         &self.issued
     }
 
+    /// Waits until its log has a line with this text.
+    ///
+    /// # Errors
+    /// When it does not run, or the line does not come within five seconds.
+    pub async fn says(&mut self, text: &str) -> Result<()> {
+        let process = self.process.as_mut().context("the edge does not run")?;
+        process.ready(Ready::Line(text), Duration::from_secs(5)).await
+    }
+
     /// Where the SIP server behind it sends to.
     #[must_use]
     pub fn core(&self) -> SocketAddr {
@@ -142,12 +159,17 @@ impl Edge {
     }
 }
 
-fn toml(settings: &Settings, [tls, wss]: [&Port; 2], hop: Hop, authority: &Authority) -> String {
+fn name(address: SocketAddr) -> String {
+    format!("localhost:{}", address.port())
+}
+
+fn toml(settings: &Settings, [tls, named, wss]: [&Port; 3], hop: Hop, authority: &Authority) -> String {
     let Settings { access, core, http, sip_server, .. } = settings;
-    let [access, core, http, tls, wss] = [access, core, http, tls, wss].map(Port::address);
+    let [access, core, http, tls, named, wss] = [access, core, http, tls, named, wss].map(Port::address);
+    let name = name(named);
     let (scheme, parameter) = (hop.as_str(), hop.parameter());
     let authority = authority.certificate().display();
-    let (proof, name) = match hop {
+    let (proof, names) = match hop {
         Hop::Udp | Hop::Tcp => ("", String::new()),
         Hop::Tls => ("require_certificate = true", format!("certificate_names = [\"{CORE}\"]")),
     };
@@ -176,6 +198,10 @@ zone = "access"
 address = "tls:{tls}"
 zone = "access"
 [[sip.listener]]
+address = "tls:{named}"
+zone = "access"
+advertise = "{name}"
+[[sip.listener]]
 address = "wss:{wss}"
 zone = "access"
 [[sip.listener]]
@@ -184,7 +210,7 @@ zone = "core"
 {proof}
 [sip.core]
 targets = ["sip:{sip_server}{parameter}"]
-{name}
+{names}
 
 [http]
 listen = "{http}"

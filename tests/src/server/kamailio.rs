@@ -1,12 +1,11 @@
 //! Kamailio: the existing SIP server, registrar and proxy behind the edge.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::edge::{Edge, Hop};
 use super::{CORE, DOMAIN, START, source_root};
@@ -70,7 +69,7 @@ impl Kamailio {
         let mut command = Command::new(program);
         command
             .arg("-f")
-            .arg(configuration(&dir, hop)?)
+            .arg(source_root().join("deploy/kamailio/kamailio.cfg"))
             .args(["-DD", "-E", "-m", "16", "-M", "4", "-Y"])
             .arg(&dir)
             .arg("-w")
@@ -125,17 +124,4 @@ impl Kamailio {
     pub fn process(&self) -> &Process {
         &self.process
     }
-}
-
-/// The file that is run. Over TLS the server connects from an address that the edge does not know, so that nothing but its
-/// certificate can say who it is.
-fn configuration(dir: &Path, hop: Hop) -> Result<PathBuf> {
-    let file = source_root().join("deploy/kamailio/kamailio.cfg").canonicalize()?;
-    if hop != Hop::Tls {
-        return Ok(file);
-    }
-    let include = format!("#!KAMAILIO\ntcp_source_ipv4=127.0.0.2\ninclude_file \"{}\"\n", file.display());
-    let path = dir.join("elsewhere.cfg");
-    fs::write(&path, include).context("Kamailio's configuration")?;
-    Ok(path)
 }

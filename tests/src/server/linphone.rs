@@ -159,9 +159,7 @@ fn config(edge: &Edge, hop: Hop, sip: u16, rtp: u16) -> String {
 }
 
 fn account(user: &str, password: &str, edge: &Edge, hop: Hop) -> String {
-    let proxy = edge.access_over(hop);
-    // It knows a server by its name only.
-    let host = if hop == Hop::Tls { format!("localhost:{}", proxy.port()) } else { proxy.to_string() };
+    let host = if hop == Hop::Tls { edge.name() } else { edge.access_over(hop).to_string() };
     let route = format!("<sip:{host};transport={};lr>", hop.as_str());
     format!(
         "[auth_info_0]\nusername={user}\nuserid={user}\npasswd={password}\nrealm={DOMAIN}\ndomain={DOMAIN}\n\

@@ -1,6 +1,6 @@
 //! linphone on both sides: registered with digest, called, held, transferred and hung up.
 
-use cusax_tests::interop::{BARESIP, CUSAX, KAMAILIO, LINPHONE, available};
+use cusax_tests::interop::{BARESIP, CUSAX, KAMAILIO, KAMAILIO_TLS, LINPHONE, available};
 use cusax_tests::server::{Baresip, Hop, Linphone};
 
 use crate::stage::{Stage, password};
@@ -17,8 +17,9 @@ async fn state(phone: &mut Linphone, call: u32, state: &str) {
     phone.until(&format!("call-status {call}"), state).await.unwrap();
 }
 
-async fn calls(hop: Hop) {
-    let stage = Stage::raise().await;
+/// Phones over `hop` before a core over `core`.
+async fn calls(core: Hop, hop: Hop) {
+    let stage = Stage::with(core, "").await;
     let mut alice = phone(&stage, "alice", hop).await;
     let mut bob = phone(&stage, "bob", hop).await;
     alice.command("call sip:bob@example.com").await.unwrap();
@@ -58,14 +59,35 @@ async fn calls(hop: Hop) {
 #[tokio::test]
 async fn linphone_calls_holds_transfers_and_hangs_up_over_udp() {
     if available("linphone", &[CUSAX, KAMAILIO, LINPHONE]) {
-        calls(Hop::Udp).await;
+        calls(Hop::Udp, Hop::Udp).await;
     }
 }
 
 #[tokio::test]
 async fn linphone_calls_holds_transfers_and_hangs_up_over_tcp() {
     if available("linphone", &[CUSAX, KAMAILIO, LINPHONE]) {
-        calls(Hop::Tcp).await;
+        calls(Hop::Udp, Hop::Tcp).await;
+    }
+}
+
+#[tokio::test]
+async fn linphone_calls_holds_transfers_and_hangs_up_over_tls() {
+    if available("linphone", &[CUSAX, KAMAILIO, LINPHONE]) {
+        calls(Hop::Udp, Hop::Tls).await;
+    }
+}
+
+#[tokio::test]
+async fn linphone_calls_holds_transfers_and_hangs_up_over_udp_before_a_core_over_tcp() {
+    if available("linphone", &[CUSAX, KAMAILIO, LINPHONE]) {
+        calls(Hop::Tcp, Hop::Udp).await;
+    }
+}
+
+#[tokio::test]
+async fn linphone_calls_holds_transfers_and_hangs_up_over_tls_before_a_core_over_tls() {
+    if available("linphone", &[CUSAX, KAMAILIO, LINPHONE, KAMAILIO_TLS]) {
+        calls(Hop::Tls, Hop::Tls).await;
     }
 }
 
