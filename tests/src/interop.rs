@@ -39,6 +39,11 @@ pub const SIPP: Program = Program { name: "sipp", source: Source::Debian("sip-te
 pub const BARESIP: Program = Program { name: "baresip", source: Source::Debian("baresip-core") };
 /// SIP phone.
 pub const LINPHONE: Program = Program { name: "linphone-daemon", source: Source::Debian("linphone-cli") };
+/// Browser without a window.
+pub const CHROMIUM: Program =
+    Program { name: "chromium-headless-shell", source: Source::Debian("chromium-headless-shell") };
+/// What installs JsSIP.
+pub const NPM: Program = Program { name: "npm", source: Source::Debian("npm") };
 /// TLS on the command line.
 pub const OPENSSL: Program = Program { name: "openssl", source: Source::Debian("openssl") };
 /// What all this is about.

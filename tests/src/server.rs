@@ -1,6 +1,7 @@
 //! Real servers as children, with the files of `deploy/`.
 
 mod baresip;
+mod browser;
 mod cusax;
 mod edge;
 mod kamailio;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use baresip::Baresip;
+pub use browser::Browser;
 pub use cusax::{Cusax, Settings};
 pub use edge::{Edge, Hop};
 pub use kamailio::Kamailio;

@@ -4,6 +4,7 @@
 
 mod b2bua;
 mod baresip;
+mod browser;
 mod call;
 mod linphone;
 mod passage;

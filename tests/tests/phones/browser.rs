@@ -1,0 +1,96 @@
+//! JsSIP in Chromium: registered over WSS with digest, called, heard, held and hung up; and gone when its connection is.
+
+use std::time::Duration;
+
+use cusax_load::Phone;
+use cusax_load::phone::PhoneError;
+use cusax_net::clock;
+use cusax_tests::interop::{CHROMIUM, CUSAX, KAMAILIO, NPM, available};
+use cusax_tests::server::{Browser, Hop};
+use serde_json::json;
+
+use crate::stage::{MD5, Stage, password, soon};
+
+const ALICE: u32 = 700;
+const BOB: u32 = 1_100;
+
+async fn phone(stage: &Stage, user: &str, hertz: u32) -> Browser {
+    Browser::start(&stage.scratch, user, password(user), &stage.edge, hertz).await.unwrap()
+}
+
+async fn connect(caller: (&mut Browser, u32), callee: (&mut Browser, u32), target: &str) {
+    let ((caller, says), (callee, answers)) = (caller, callee);
+    caller.command("call", json!({ "target": target })).unwrap();
+    let incoming = callee.event("incoming").await.unwrap();
+    assert!(incoming["call_info"].as_str().unwrap().ends_with("@example.com>;purpose=impp"), "{incoming}");
+    caller.event("progress").await.unwrap();
+    callee.command("answer", json!({})).unwrap();
+    caller.event("confirmed").await.unwrap();
+    callee.event("confirmed").await.unwrap();
+    caller.hears(answers).await.unwrap();
+    callee.hears(says).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn browsers_call_each_other_are_heard_hold_and_hang_up() {
+    if !available("browser", &[CUSAX, KAMAILIO, CHROMIUM, NPM]) {
+        return;
+    }
+    let stage = Stage::with(Hop::Udp, MD5).await;
+    let mut alice = phone(&stage, "alice", ALICE).await;
+    let mut bob = phone(&stage, "bob", BOB).await;
+    connect((&mut alice, ALICE), (&mut bob, BOB), "sip:bob@example.com").await;
+    // By re-INVITE and by UPDATE.
+    for update in [false, true] {
+        alice.command("hold", json!({ "useUpdate": update })).unwrap();
+        assert_eq!(bob.event("hold").await.unwrap()["originator"], "remote");
+        bob.hears(0).await.unwrap();
+        alice.command("unhold", json!({ "useUpdate": update })).unwrap();
+        assert_eq!(bob.event("unhold").await.unwrap()["originator"], "remote");
+        bob.hears(ALICE).await.unwrap();
+    }
+    alice.command("hang_up", json!({})).unwrap();
+    assert_eq!(bob.event("ended").await.unwrap()["originator"], "remote");
+
+    connect((&mut bob, BOB), (&mut alice, ALICE), "sip:alice@example.com").await;
+    alice.command("hang_up", json!({})).unwrap();
+    assert_eq!(bob.event("ended").await.unwrap()["originator"], "remote");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_that_is_gone_is_not_called_and_comes_back() {
+    if !available("browser", &[CUSAX, KAMAILIO, CHROMIUM, NPM]) {
+        return;
+    }
+    let mut stage = Stage::with(Hop::Udp, MD5).await;
+    let alice = stage.phone("alice", f64::from(ALICE)).await;
+    let bob = phone(&stage, "bob", BOB).await;
+    bob.kill().unwrap();
+    let began = clock::now();
+    let call = alice.call("sip:bob@example.com", &[]).unwrap();
+    let Err(PhoneError::Failed { status, .. }) = call.answered(soon()).await else { panic!("nobody is there") };
+    assert!(clock::now() - began < Duration::from_secs(2));
+    assert_eq!(status, 430);
+    // Kamailio has forgotten it by that.
+    let bindings = stage.kamailio.bindings().unwrap();
+    assert!(!bindings.contains(".invalid"), "{bindings}");
+
+    let mut bob = phone(&stage, "bob", BOB).await;
+    refuses(&alice, &mut bob).await;
+
+    // Its connection is gone, and it is not: it makes another.
+    assert!(!stage.edge.take().unwrap().kill().unwrap().success());
+    bob.event("disconnected").await.unwrap();
+    stage.edge.serve().await.unwrap();
+    bob.event("registered").await.unwrap();
+    refuses(&alice, &mut bob).await;
+}
+
+/// `callee` is called once and refuses it.
+async fn refuses(caller: &Phone, callee: &mut Browser) {
+    let call = caller.call("sip:bob@example.com", &[]).unwrap();
+    callee.event("incoming").await.unwrap();
+    callee.command("hang_up", json!({})).unwrap();
+    let Err(PhoneError::Failed { status, .. }) = call.answered(soon()).await else { panic!("it is refused") };
+    assert_eq!(status, 480);
+}
