@@ -6,6 +6,7 @@ mod b2bua;
 mod baresip;
 mod browser;
 mod call;
+mod early;
 mod linphone;
 mod passage;
 mod restart;
