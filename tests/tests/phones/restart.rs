@@ -74,6 +74,9 @@ async fn a_call_that_rings_when_the_edge_is_killed_ends_and_the_next_one_is_made
     let ringing = bob.receive("INVITE ", "INVITE").await;
     bob.send(&ringing.answer("180 Ringing", &bob.contact()), 1).await;
     alice.receive("SIP/2.0 180", "INVITE").await;
+    let again = alice.invite("sip:bob@example.com", "again");
+    alice.send(&again, 1).await;
+    let first = bob.receive("INVITE ", "INVITE").await;
 
     assert!(!stage.edge.take().unwrap().kill().unwrap().success());
     let late = alice.invite("sip:bob@example.com", "late");
@@ -88,7 +91,17 @@ async fn a_call_that_rings_when_the_edge_is_killed_ends_and_the_next_one_is_made
     alice.receive("SIP/2.0 481", "CANCEL").await;
     assert!(!alice.has("SIP/2.0 200"));
 
-    // Timer A: what got no response is sent again, and is a new call to the edge.
+    // Timer A: a caller to whom no response came sends again, to an edge that knows nothing of the first. A callee who does finds
+    // two that are one (RFC 3261 §8.2.2.2).
+    alice.send(&again, 1).await;
+    let second = bob.receive("INVITE ", "INVITE").await;
+    assert_eq!(["Call-ID", "CSeq", "From"].map(|name| first.one(name) == second.one(name)), [true; 3]);
+    assert_ne!(first.one("Via"), second.one("Via"));
+    bob.send(&second.answer("482 Merged", ""), 1).await;
+    let refused = alice.receive("SIP/2.0 482", "INVITE").await;
+    alice.send(&alice.ack(&again, &refused), 1).await;
+
+    // What was lost on the way is not.
     alice.send(&late, 1).await;
     let called = bob.receive("INVITE ", "INVITE").await;
     assert_eq!(called.one("Call-ID"), "late");
