@@ -10,6 +10,7 @@ use cusax_tests::server::{Browser, Hop};
 use serde_json::json;
 
 use crate::stage::{MD5, Stage, password, soon};
+use crate::wire::Wire;
 
 const ALICE: u32 = 700;
 const BOB: u32 = 1_100;
@@ -55,6 +56,56 @@ async fn browsers_call_each_other_are_heard_hold_and_hang_up() {
     connect((&mut bob, BOB), (&mut alice, ALICE), "sip:alice@example.com").await;
     alice.command("hang_up", json!({})).unwrap();
     assert_eq!(bob.event("ended").await.unwrap()["originator"], "remote");
+}
+
+/// What a browser takes for an offer or an answer of another; nothing is at its other end.
+fn description(setup: &str) -> String {
+    let fingerprint = ["5A"; 32].join(":");
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n\
+         c=IN IP4 0.0.0.0\r\na=mid:0\r\na=ice-ufrag:wire\r\na=ice-pwd:wirewirewirewirewirewire\r\n\
+         a=fingerprint:sha-256 {fingerprint}\r\na=setup:{setup}\r\na=rtcp-mux\r\na=sendrecv\r\na=rtpmap:111 opus/48000/2\r\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_and_a_phone_over_udp_call_each_other() {
+    if !available("browser", &[CUSAX, KAMAILIO, CHROMIUM, NPM]) {
+        return;
+    }
+    let stage = Stage::with(Hop::Udp, MD5).await;
+    let mut alice = phone(&stage, "alice", ALICE).await;
+    let mut bob = Wire::new("bob", stage.edge.access()).await;
+    bob.send_proven(&bob.register(), password("bob")).await;
+    bob.receive("SIP/2.0 200", "REGISTER").await;
+
+    alice.command("call", json!({ "target": "sip:bob@example.com" })).unwrap();
+    let invite = bob.receive("INVITE ", "INVITE").await;
+    assert!(invite.body().contains("UDP/TLS/RTP/SAVPF"));
+    bob.send(&invite.answer_as("200 OK", "wire", &bob.contact(), &description("active")), 1).await;
+    alice.event("confirmed").await.unwrap();
+    bob.receive("ACK ", "ACK").await;
+    bob.send(&bob.back(&invite, "BYE", 1, ""), 1).await;
+    assert_eq!(alice.event("ended").await.unwrap()["originator"], "remote");
+    bob.receive("SIP/2.0 200", "BYE").await;
+
+    let offer = description("actpass");
+    let invite = bob.invite("sip:alice@example.com", "back").replace(
+        "Content-Length: 0\r\n\r\n",
+        &format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{offer}", offer.len()),
+    );
+    bob.send_proven(&invite, password("bob")).await;
+    alice.event("incoming").await.unwrap();
+    alice.command("answer", json!({})).unwrap();
+    let answer = bob.receive("SIP/2.0 200", "INVITE").await;
+    // The GRUU that Kamailio gave it: where it is, it does not know.
+    assert!(answer.one("Contact").contains("@example.com;gr="), "{}", answer.text);
+    bob.send(&bob.within(&answer, "ACK", answer.number()), 1).await;
+    alice.event("confirmed").await.unwrap();
+    alice.command("hang_up", json!({})).unwrap();
+    let bye = bob.receive("BYE ", "BYE").await;
+    bob.send(&bye.ok(), 1).await;
+    alice.event("ended").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -45,8 +45,7 @@ async fn early_dialog(edge: &Edge) {
 
     bob.send(&invite.answer("200 OK", &contact), 1).await;
     let answer = alice.receive("SIP/2.0 200", "INVITE").await;
-    let number = answer.one("CSeq").split(' ').next().unwrap().parse().unwrap();
-    alice.send(&alice.within(&answer, "ACK", number), 1).await;
+    alice.send(&alice.within(&answer, "ACK", answer.number()), 1).await;
     bob.receive("ACK ", "ACK").await;
     bob.send(&bob.back(&invite, "BYE", 10, ""), 1).await;
     let bye = alice.receive("BYE ", "BYE").await;

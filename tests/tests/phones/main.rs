@@ -1,4 +1,4 @@
-//! Phones through the edge and Kamailio: calls that outlive the edge, baresip and linphone.
+//! Phones through the edge and Kamailio: calls that outlive the edge, baresip, linphone and a browser.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it is wrong")]
 

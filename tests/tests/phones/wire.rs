@@ -59,6 +59,11 @@ impl Text {
         format!("{response}{lines}{kind}Content-Length: {}\r\n\r\n{body}", body.len())
     }
 
+    /// The CSeq number.
+    pub(crate) fn number(&self) -> u32 {
+        self.one("CSeq").split(' ').next().unwrap().parse().unwrap()
+    }
+
     /// `200 OK` to it.
     pub(crate) fn ok(&self) -> String {
         self.answer("200 OK", "")
