@@ -67,6 +67,7 @@ phone.on("newRTCSession", ({ originator, request, session: current }) => {
 	current.on("unhold", ({ originator }) => say("unhold", { originator }));
 	current.on("ended", ({ originator, cause }) => say("ended", { originator, cause }));
 	current.on("failed", ({ originator, cause, message }) => say("failed", { originator, cause, status: message?.status_code }));
+	current.on("refer", ({ accept }) => accept(undefined, media()));
 	if (originator === "remote") say("incoming", { call_info: request.getHeader("Call-Info") });
 });
 
@@ -75,6 +76,7 @@ const commands = {
 	answer: () => session.answer(media()),
 	hold: (options) => session.hold(options),
 	unhold: (options) => session.unhold(options),
+	transfer: ({ target }) => session.refer(target).on("accepted", () => say("transferred")),
 	hang_up: () => session.terminate(),
 };
 

@@ -1,4 +1,4 @@
-//! JsSIP in Chromium: registered over WSS with digest, called, heard, held and hung up; and gone when its connection is.
+//! JsSIP in Chromium: registered over WSS with digest, called, heard, held, transferred and hung up; and gone when its connection is.
 
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::wire::Wire;
 
 const ALICE: u32 = 700;
 const BOB: u32 = 1_100;
+const CAROL: u32 = 1_900;
 
 async fn phone(stage: &Stage, user: &str, hertz: u32) -> Browser {
     Browser::start(&stage.scratch, user, password(user), &stage.edge, hertz).await.unwrap()
@@ -33,7 +34,7 @@ async fn connect(caller: (&mut Browser, u32), callee: (&mut Browser, u32), targe
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn browsers_call_each_other_are_heard_hold_and_hang_up() {
+async fn browsers_call_are_heard_hold_transfer_and_hang_up() {
     if !available("browser", &[CUSAX, KAMAILIO, CHROMIUM, NPM]) {
         return;
     }
@@ -50,7 +51,17 @@ async fn browsers_call_each_other_are_heard_hold_and_hang_up() {
         assert_eq!(bob.event("unhold").await.unwrap()["originator"], "remote");
         bob.hears(ALICE).await.unwrap();
     }
+    // Alice tells bob to call carol instead, and goes once he does.
+    let mut carol = phone(&stage, "carol", CAROL).await;
+    alice.command("transfer", json!({ "target": "sip:carol@example.com" })).unwrap();
+    carol.event("incoming").await.unwrap();
+    carol.command("answer", json!({})).unwrap();
+    alice.event("transferred").await.unwrap();
     alice.command("hang_up", json!({})).unwrap();
+    assert_eq!(bob.event("ended").await.unwrap()["originator"], "remote");
+    bob.hears(CAROL).await.unwrap();
+    carol.hears(BOB).await.unwrap();
+    carol.command("hang_up", json!({})).unwrap();
     assert_eq!(bob.event("ended").await.unwrap()["originator"], "remote");
 
     connect((&mut bob, BOB), (&mut alice, ALICE), "sip:alice@example.com").await;
@@ -117,6 +128,7 @@ async fn a_browser_that_is_gone_is_not_called_and_comes_back() {
     let alice = stage.phone("alice", f64::from(ALICE)).await;
     let bob = phone(&stage, "bob", BOB).await;
     bob.kill().unwrap();
+    stage.edge.says(r#""transport":"wss","result":"closed""#).await.unwrap();
     let began = clock::now();
     let call = alice.call("sip:bob@example.com", &[]).unwrap();
     let Err(PhoneError::Failed { status, .. }) = call.answered(soon()).await else { panic!("nobody is there") };
