@@ -1,5 +1,5 @@
 // One JsSIP phone: the address of the page says whose, the test says what to do, and hears what happens.
-// It speaks with one tone, and listens which tone is the loudest in what it gets.
+// It speaks with one tone, and tells which tone is the loudest in all that it gets.
 
 const JsSIP = require("jssip");
 const settings = Object.fromEntries(new URLSearchParams(location.search));
@@ -21,25 +21,25 @@ function tone() {
 	return stream.stream;
 }
 
+const analyser = new AnalyserNode(audio, { fftSize: 8192, smoothingTimeConstant: 0 });
 function listen(stream) {
 	// COMPAT(Chromium): a stream that no element plays brings no audio.
 	const element = new Audio();
 	element.srcObject = stream;
 	element.muted = true;
 	element.play();
-	const analyser = new AnalyserNode(audio, { fftSize: 8192, smoothingTimeConstant: 0 });
 	new MediaStreamAudioSourceNode(audio, { mediaStream: stream }).connect(analyser);
-	const decibels = new Float32Array(analyser.frequencyBinCount);
-	let last;
-	const looks = setInterval(() => {
-		if (!stream.active) return clearInterval(looks);
-		analyser.getFloatFrequencyData(decibels);
-		const loudest = decibels.indexOf(Math.max(...decibels));
-		const hertz = decibels[loudest] > -50 ? Math.round((loudest * audio.sampleRate) / analyser.fftSize) : 0;
-		if (hertz !== last) say("hears", { hertz });
-		last = hertz;
-	}, 100);
 }
+
+let heard = 0;
+const decibels = new Float32Array(analyser.frequencyBinCount);
+setInterval(() => {
+	analyser.getFloatFrequencyData(decibels);
+	const loudest = decibels.indexOf(Math.max(...decibels));
+	const hertz = decibels[loudest] > -50 ? Math.round((loudest * audio.sampleRate) / analyser.fftSize) : 0;
+	if (hertz !== heard) say("hears", { hertz });
+	heard = hertz;
+}, 100);
 
 function watch(connection) {
 	connection.addEventListener("track", ({ streams }) => listen(streams[0]));

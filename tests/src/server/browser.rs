@@ -27,6 +27,8 @@ use crate::scratch::Scratch;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Commands and events under way.
 const QUEUE: usize = 64;
+/// Between a tone and the middle of the band that it is found in, in hertz.
+const TOLERANCE: u64 = 10;
 const FILES: [&str; 5] = ["package.json", "package-lock.json", "phone.html", "modules.js", "phone.js"];
 
 /// A running browser with one account.
@@ -36,6 +38,8 @@ pub struct Browser {
     commands: mpsc::Sender<Value>,
     events: mpsc::Receiver<Value>,
     seen: Vec<Value>,
+    /// The loudest tone in what it gets, in hertz; 0 is silence.
+    heard: u64,
     _page: JoinSet<()>,
 }
 
@@ -63,7 +67,7 @@ impl Browser {
             let _ = axum::serve(listener, routes(page)).await;
         });
         let process = chromium(scratch, user, password, edge, &format!("{address}/phone.html?hertz={hertz}"))?;
-        let mut phone = Self { process, commands, events, seen: Vec::new(), _page: task };
+        let mut phone = Self { process, commands, events, seen: Vec::new(), heard: 0, _page: task };
         phone.event("registered").await?;
         Ok(phone)
     }
@@ -82,16 +86,35 @@ impl Browser {
     /// # Errors
     /// When it does not come; with those that did.
     pub async fn event(&mut self, name: &str) -> Result<Value> {
-        self.event_where(name, |_| true).await
+        let seen = async {
+            loop {
+                if let Some(place) = self.seen.iter().position(|event| event["event"] == name) {
+                    return self.seen.drain(..=place).next_back();
+                }
+                self.next().await?;
+            }
+        };
+        match timeout(PATIENCE, seen).await {
+            Ok(seen) => seen.context("the page is gone"),
+            Err(_) => bail!("no {name}, but {:?}; its log:\n{}", self.seen, self.process.log_tail()),
+        }
     }
 
-    /// Waits until the loudest tone that it hears is one of so many hertz.
+    /// Waits until the loudest tone that it hears is one of so many hertz; 0 is silence.
     ///
     /// # Errors
-    /// When it is not; with those that were.
+    /// When it is not; with the one that is.
     pub async fn hears(&mut self, hertz: u32) -> Result<()> {
-        let near = |event: &Value| event["hertz"].as_u64().is_some_and(|heard| heard.abs_diff(hertz.into()) < 10);
-        self.event_where("hears", near).await.map(drop)
+        let heard = async {
+            while self.heard.abs_diff(hertz.into()) > TOLERANCE {
+                self.next().await?;
+            }
+            Some(())
+        };
+        match timeout(PATIENCE, heard).await {
+            Ok(heard) => heard.context("the page is gone"),
+            Err(_) => bail!("it hears {} Hz, not {hertz}; its log:\n{}", self.heard, self.process.log_tail()),
+        }
     }
 
     /// Kills it, as a crash would: its connections are closed for it.
@@ -102,21 +125,14 @@ impl Browser {
         self.process.kill().map(drop)
     }
 
-    async fn event_where(&mut self, name: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
-        let is_it = |event: &Value| event["event"] == name && wanted(event);
-        let seen = async {
-            loop {
-                if let Some(place) = self.seen.iter().position(is_it) {
-                    return self.seen.drain(..=place).next_back();
-                }
-                let event = self.events.recv().await?;
-                self.seen.push(event);
-            }
-        };
-        match timeout(PATIENCE, seen).await {
-            Ok(seen) => seen.context("the page is gone"),
-            Err(_) => bail!("no {name}, but {:?}; its log:\n{}", self.seen, self.process.log_tail()),
+    /// Takes what the page tells next; `None` when it is gone.
+    async fn next(&mut self) -> Option<()> {
+        let event = self.events.recv().await?;
+        match event["hertz"].as_u64() {
+            Some(hertz) => self.heard = hertz,
+            None => self.seen.push(event),
         }
+        Some(())
     }
 }
 
