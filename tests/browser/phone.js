@@ -74,8 +74,8 @@ phone.on("newRTCSession", ({ originator, request, session: current }) => {
 const commands = {
 	call: ({ target }) => phone.call(target, media()),
 	answer: () => session.answer(media()),
-	hold: (options) => session.hold(options),
-	unhold: (options) => session.unhold(options),
+	hold: (options) => session.hold(options, () => say("holding")),
+	unhold: (options) => session.unhold(options, () => say("resumed")),
 	transfer: ({ target }) => session.refer(target).on("accepted", () => say("transferred")),
 	hang_up: () => session.terminate(),
 };
@@ -83,7 +83,7 @@ const commands = {
 async function obey() {
 	for (;;) {
 		const command = await (await fetch("/commands")).json();
-		commands[command.do](command);
+		if (commands[command.do](command) === false) say("error", { cause: `not now: ${command.do}` });
 	}
 }
 

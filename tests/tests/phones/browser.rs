@@ -46,9 +46,11 @@ async fn browsers_call_are_heard_hold_transfer_and_hang_up() {
     for update in [false, true] {
         alice.command("hold", json!({ "useUpdate": update })).unwrap();
         assert_eq!(bob.event("hold").await.unwrap()["originator"], "remote");
+        alice.event("holding").await.unwrap();
         bob.hears(0).await.unwrap();
         alice.command("unhold", json!({ "useUpdate": update })).unwrap();
         assert_eq!(bob.event("unhold").await.unwrap()["originator"], "remote");
+        alice.event("resumed").await.unwrap();
         bob.hears(ALICE).await.unwrap();
     }
     // Alice tells bob to call carol instead, and goes once he does.
