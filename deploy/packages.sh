@@ -4,8 +4,10 @@
 
 packages_to_build=(build-essential)
 packages_to_run=(kamailio prosody lua-sec lua-dbi-sqlite3 sip-tester)
-# promtool, what speaks TLS to Prosody, and phones.
-packages_to_test=(prometheus openssl baresip-core linphone-cli)
+# promtool, what speaks TLS to the servers and for Kamailio, and phones, one of them in a browser.
+packages_to_test=(prometheus openssl kamailio-tls-modules baresip-core linphone-cli chromium-headless-shell)
+# What installs that one. It may have come with a Node.js from elsewhere, which Debian's own would not go with.
+command -v npm >/dev/null || packages_to_test+=(npm)
 
 # need_packages PACKAGE…: installs those that are missing, as root; otherwise says the one command and ends.
 need_packages() {

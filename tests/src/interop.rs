@@ -29,6 +29,8 @@ pub enum Source {
 
 /// SIP proxy and registrar.
 pub const KAMAILIO: Program = Program { name: "kamailio", source: Source::Debian("kamailio") };
+/// What lets it speak TLS, a module beside it.
+pub const KAMAILIO_TLS: Program = Program { name: "tls.so", source: Source::Debian("kamailio-tls-modules") };
 /// XMPP server.
 pub const PROSODY: Program = Program { name: "prosody", source: Source::Debian("prosody") };
 /// SIP test tool.
@@ -37,6 +39,11 @@ pub const SIPP: Program = Program { name: "sipp", source: Source::Debian("sip-te
 pub const BARESIP: Program = Program { name: "baresip", source: Source::Debian("baresip-core") };
 /// SIP phone.
 pub const LINPHONE: Program = Program { name: "linphone-daemon", source: Source::Debian("linphone-cli") };
+/// Browser without a window.
+pub const CHROMIUM: Program =
+    Program { name: "chromium-headless-shell", source: Source::Debian("chromium-headless-shell") };
+/// What installs JsSIP.
+pub const NPM: Program = Program { name: "npm", source: Source::Debian("npm") };
 /// TLS on the command line.
 pub const OPENSSL: Program = Program { name: "openssl", source: Source::Debian("openssl") };
 /// What all this is about.
@@ -59,7 +66,7 @@ impl fmt::Display for Missing {
 impl std::error::Error for Missing {}
 
 impl Program {
-    /// Finds the executable, also where only root has it in `PATH`.
+    /// Finds the executable, also where only root has it in `PATH`, or a module of Kamailio's.
     ///
     /// # Errors
     /// When it is nowhere.
@@ -67,7 +74,9 @@ impl Program {
         let found = match self.source {
             Source::Debian(_) => {
                 let path = env::var_os("PATH").unwrap_or_default();
-                let folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
+                let modules = format!("/usr/lib/{}-linux-gnu/kamailio/modules", env::consts::ARCH);
+                let folders =
+                    env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into(), modules.into()]);
                 self.in_one_of(folders)
             }
             Source::Workspace(variable) => env::var_os(variable).map(PathBuf::from).or_else(|| {

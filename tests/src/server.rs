@@ -1,6 +1,7 @@
 //! Real servers as children, with the files of `deploy/`.
 
 mod baresip;
+mod browser;
 mod cusax;
 mod edge;
 mod kamailio;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use baresip::Baresip;
+pub use browser::Browser;
 pub use cusax::{Cusax, Settings};
 pub use edge::{Edge, Hop};
 pub use kamailio::Kamailio;
@@ -28,6 +30,8 @@ const START: Duration = Duration::from_secs(30);
 pub const DOMAIN: &str = "example.com";
 /// The MUC service, and the conferences' SIP domain.
 pub const ROOMS: &str = "conference.example.com";
+/// Whom the SIP server's certificate names.
+pub const CORE: &str = "core.example.com";
 /// The component.
 pub const COMPONENT: &str = "cusax.example.com";
 

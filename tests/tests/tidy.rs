@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 /// Lines of a source file.
 const LONGEST: usize = 500;
 /// What is text of ours and has rules.
-const TEXT: [&str; 12] = ["rs", "toml", "md", "lua", "cfg", "yml", "yaml", "json", "service", "sql", "xml", "sh"];
+const TEXT: [&str; 14] =
+    ["rs", "toml", "md", "lua", "cfg", "yml", "yaml", "json", "service", "sql", "xml", "sh", "js", "html"];
 /// What a server or a tool reads, and a test must have read before.
 const CONFIGURATION: [&str; 9] = ["cfg", "lua", "toml", "yml", "yaml", "json", "service", "xml", "conf"];
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{interval, timeout};
 
-use super::edge::Hop;
+use super::edge::{Edge, Hop};
 use super::{DOMAIN, START};
 use crate::interop::BARESIP;
 use crate::ports::Port;
@@ -36,19 +37,20 @@ pub struct Baresip {
 }
 
 impl Baresip {
-    /// Starts one that registers with the edge at `proxy`.
+    /// Starts one that registers with the edge over `hop`.
     ///
     /// # Errors
     /// When it is not installed or does not start.
-    pub async fn start(scratch: &Scratch, user: &str, password: &str, proxy: SocketAddr, hop: Hop) -> Result<Self> {
+    pub async fn start(scratch: &Scratch, user: &str, password: &str, edge: &Edge, hop: Hop) -> Result<Self> {
         let program = BARESIP.find()?;
         let dir = scratch.directory(&format!("baresip-{user}"))?;
         // SIP, SIP over TLS, which it puts beside it, commands, and RTP with RTCP for three calls.
         let mut ports = Port::row(10)?;
         let [sip, _, control] = [0, 1, 2].map(|index: usize| ports[index].address());
         let rtp = (ports[4].number(), ports[9].number());
-        fs::write(dir.join("config"), config(sip, control, rtp)).context("baresip's configuration")?;
-        let transport = hop.as_str();
+        let authority = edge.authority().certificate();
+        fs::write(dir.join("config"), config(sip, control, rtp, authority)).context("baresip's configuration")?;
+        let (transport, proxy) = (hop.as_str(), edge.access_over(hop));
         let account = format!(
             "<sip:{user}@{DOMAIN};transport={transport}>;auth_user={user};auth_pass={password};\
              outbound=\"sip:{proxy};transport={transport}\";regint=600\n"
@@ -158,11 +160,12 @@ impl Baresip {
     }
 }
 
-fn config(sip: SocketAddr, control: SocketAddr, rtp: (u16, u16)) -> String {
+fn config(sip: SocketAddr, control: SocketAddr, rtp: (u16, u16), authority: &Path) -> String {
     let mut text = format!(
-        "poll_method epoll\nsip_listen {sip}\nnet_interface {}\nctrl_tcp_listen {control}\nrtp_ports {}-{}\n\
+        "poll_method epoll\nsip_listen {sip}\nsip_cafile {}\nnet_interface {}\nctrl_tcp_listen {control}\nrtp_ports {}-{}\n\
          call_max_calls 3\nausrc_srate 48000\nausrc_channels 2\naudio_source ausine,440\naudio_player aufile,/dev/null\naudio_alert aufile,/dev/null\n\
          module_path /usr/lib/baresip/modules\n",
+        authority.display(),
         sip.ip(),
         rtp.0,
         rtp.1

@@ -1,22 +1,26 @@
-//! cusax as nothing but a SIP edge: phones on one side over UDP and TCP, a SIP server on the other, no XMPP.
+//! cusax as nothing but a SIP edge: phones on one side over UDP, TCP, TLS and WSS, a SIP server on the other, no XMPP.
 
 use std::fs;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::{Cusax, DOMAIN, Settings};
+use super::{CORE, Cusax, DOMAIN, Settings};
+use crate::authority::{Authority, Issued};
 use crate::ports::Port;
-use crate::process::Process;
+use crate::process::{Process, Ready};
 use crate::scratch::Scratch;
 
-/// The transport between the edge and the SIP server behind it.
+/// A transport between the edge and a phone before it or the SIP server behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hop {
     /// Datagrams.
     Udp,
     /// Connections, opened by either side.
     Tcp,
+    /// The same with certificates, which the edge and the SIP server show each other.
+    Tls,
 }
 
 impl Hop {
@@ -26,6 +30,7 @@ impl Hop {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
         }
     }
 
@@ -34,6 +39,7 @@ impl Hop {
         match self {
             Self::Udp => "",
             Self::Tcp => ";transport=tcp",
+            Self::Tls => ";transport=tls",
         }
     }
 }
@@ -42,6 +48,11 @@ impl Hop {
 #[derive(Debug)]
 pub struct Edge {
     cusax: Cusax,
+    tls: Port,
+    named: Port,
+    wss: Port,
+    authority: Authority,
+    issued: Issued,
     process: Option<Process>,
 }
 
@@ -60,13 +71,16 @@ impl Edge {
     ) -> Result<Self> {
         // Nothing listens at the XMPP server's addresses, and nothing below names them.
         let settings = Settings::claim(sip_server, sip_server, sip_server)?;
-        let text = toml(&settings, hop) + more;
+        let (tls, named, wss) = (Port::free()?, Port::free()?, Port::free()?);
+        let authority = Authority::new(scratch)?;
+        let text = toml(&settings, [&tls, &named, &wss], hop, &authority) + more;
         let cusax = Cusax::install(scratch, settings)?;
+        let issued = authority.issue(cusax.dir(), &[DOMAIN, "localhost", "127.0.0.1"])?;
         fs::write(cusax.dir().join("cusax.toml"), text).context("cusax.toml could not be written")?;
         for (user, password) in users {
             cusax.add_account(user, password, &[])?;
         }
-        Ok(Self { cusax, process: None })
+        Ok(Self { cusax, tls, named, wss, authority, issued, process: None })
     }
 
     /// Starts it, also again with the files of the last time; ready when `/readyz` says so.
@@ -75,6 +89,9 @@ impl Edge {
     /// When it does not become ready, with the end of its log.
     pub async fn serve(&mut self) -> Result<()> {
         self.process = None;
+        for port in [&mut self.tls, &mut self.named, &mut self.wss] {
+            port.hand_over()?;
+        }
         self.process = Some(self.cusax.serve().await?);
         Ok(())
     }
@@ -93,6 +110,48 @@ impl Edge {
         self.cusax.settings().access.address()
     }
 
+    /// Where phones register over this transport.
+    #[must_use]
+    pub fn access_over(&self, hop: Hop) -> SocketAddr {
+        match hop {
+            Hop::Udp | Hop::Tcp => self.access(),
+            Hop::Tls => self.tls.address(),
+        }
+    }
+
+    /// Where phones register over TLS that know a server by its name only: that name, with the port.
+    #[must_use]
+    pub fn name(&self) -> String {
+        name(self.named.address())
+    }
+
+    /// Where browsers register, `wss`.
+    #[must_use]
+    pub fn browsers(&self) -> SocketAddr {
+        self.wss.address()
+    }
+
+    /// Who signed its certificate, and whom it believes.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Its certificate.
+    #[must_use]
+    pub fn issued(&self) -> &Issued {
+        &self.issued
+    }
+
+    /// Waits until its log has a line with this text.
+    ///
+    /// # Errors
+    /// When it does not run, or the line does not come within five seconds.
+    pub async fn says(&mut self, text: &str) -> Result<()> {
+        let process = self.process.as_mut().context("the edge does not run")?;
+        process.ready(Ready::Line(text), Duration::from_secs(5)).await
+    }
+
     /// Where the SIP server behind it sends to.
     #[must_use]
     pub fn core(&self) -> SocketAddr {
@@ -100,11 +159,20 @@ impl Edge {
     }
 }
 
-fn toml(settings: &Settings, hop: Hop) -> String {
+fn name(address: SocketAddr) -> String {
+    format!("localhost:{}", address.port())
+}
+
+fn toml(settings: &Settings, [tls, named, wss]: [&Port; 3], hop: Hop, authority: &Authority) -> String {
     let Settings { access, core, http, sip_server, .. } = settings;
-    let address = Port::address;
-    let (access, core, http) = (address(access), address(core), address(http));
+    let [access, core, http, tls, named, wss] = [access, core, http, tls, named, wss].map(Port::address);
+    let name = name(named);
     let (scheme, parameter) = (hop.as_str(), hop.parameter());
+    let authority = authority.certificate().display();
+    let (proof, names) = match hop {
+        Hop::Udp | Hop::Tcp => ("", String::new()),
+        Hop::Tls => ("require_certificate = true", format!("certificate_names = [\"{CORE}\"]")),
+    };
     format!(
         r#"[service]
 domain = "{DOMAIN}"
@@ -114,6 +182,12 @@ node = "edge-1"
 url = "sqlite:cusax.db"
 state = "cusax-state.db"
 
+[tls]
+certificate = "cert.pem"
+private_key = "key.pem"
+client_ca = "{authority}"
+server_ca = "{authority}"
+
 [[sip.listener]]
 address = "udp:{access}"
 zone = "access"
@@ -121,10 +195,22 @@ zone = "access"
 address = "tcp:{access}"
 zone = "access"
 [[sip.listener]]
+address = "tls:{tls}"
+zone = "access"
+[[sip.listener]]
+address = "tls:{named}"
+zone = "access"
+advertise = "{name}"
+[[sip.listener]]
+address = "wss:{wss}"
+zone = "access"
+[[sip.listener]]
 address = "{scheme}:{core}"
 zone = "core"
+{proof}
 [sip.core]
 targets = ["sip:{sip_server}{parameter}"]
+{names}
 
 [http]
 listen = "{http}"

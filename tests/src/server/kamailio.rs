@@ -1,14 +1,14 @@
 //! Kamailio: the existing SIP server, registrar and proxy behind the edge.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::edge::Hop;
-use super::{DOMAIN, START, source_root};
+use super::edge::{Edge, Hop};
+use super::{CORE, DOMAIN, START, source_root};
 use crate::interop::{KAMAILIO, Program, Source};
 use crate::ports::Port;
 use crate::process::{Process, Ready, output};
@@ -30,19 +30,38 @@ impl Kamailio {
     /// # Errors
     /// When it is not installed or does not start.
     pub async fn start(scratch: &Scratch, port: Port, edge: SocketAddr, gateway: SocketAddr) -> Result<Self> {
-        Self::start_over(scratch, port, edge, gateway, Hop::Udp).await
+        Self::begin(scratch, port, edge, gateway, Hop::Udp, &[]).await
     }
 
-    /// Starts one that speaks over `hop`.
+    /// Starts one that speaks over `hop` with this edge.
     ///
     /// # Errors
     /// When it is not installed or does not start.
-    pub async fn start_over(
+    pub async fn behind(scratch: &Scratch, port: Port, edge: &Edge, gateway: SocketAddr, hop: Hop) -> Result<Self> {
+        let more = match hop {
+            Hop::Udp => Vec::new(),
+            Hop::Tcp => vec!["EDGE_OVER_TCP".to_owned()],
+            Hop::Tls => {
+                let issued = edge.authority().issue(&scratch.directory("core")?, &[CORE])?;
+                let file = |name: &str, path: &Path| format!("{name}=\"{}\"", path.display());
+                vec![
+                    "EDGE_OVER_TLS".to_owned(),
+                    file("CERTIFICATE", &issued.certificate),
+                    file("PRIVATE_KEY", &issued.key),
+                    file("AUTHORITY", edge.authority().certificate()),
+                ]
+            }
+        };
+        Self::begin(scratch, port, edge.core(), gateway, hop, &more).await
+    }
+
+    async fn begin(
         scratch: &Scratch,
         mut port: Port,
         edge: SocketAddr,
         gateway: SocketAddr,
         hop: Hop,
+        more: &[String],
     ) -> Result<Self> {
         let program = KAMAILIO.find()?;
         let dir = scratch.directory("kamailio")?;
@@ -59,14 +78,14 @@ impl Kamailio {
             .args(["-A", &format!("DOMAIN=\"{DOMAIN}\"")])
             .args(["-A", &format!("EDGE=\"{edge}\"")])
             .args(["-A", &format!("GATEWAY=\"{gateway}\"")]);
-        if hop == Hop::Tcp {
-            command.args(["-A", "EDGE_OVER_TCP"]);
+        for define in more {
+            command.args(["-A", define]);
         }
         let control = dir.join("kamailio_ctl");
         let mut process = Process::start("kamailio", command, dir)?;
         let sign = match hop {
             Hop::Udp => Ready::Udp(address),
-            Hop::Tcp => Ready::Tcp(address),
+            Hop::Tcp | Hop::Tls => Ready::Tcp(address),
         };
         process.ready(sign, START).await?;
         Ok(Self { process, port, control })

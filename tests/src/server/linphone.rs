@@ -1,7 +1,6 @@
 //! linphone-daemon as a phone: no sound card, commands over its Unix socket, its log as evidence.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::os::unix::net::UnixStream as Probe;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::{interval, timeout};
 
-use super::edge::Hop;
+use super::edge::{Edge, Hop};
 use super::{DOMAIN, START};
 use crate::interop::LINPHONE;
 use crate::ports::Port;
@@ -33,11 +32,11 @@ pub struct Linphone {
 }
 
 impl Linphone {
-    /// Starts one that has registered with the edge at `proxy`, with digest.
+    /// Starts one that has registered with the edge over `hop`, with digest.
     ///
     /// # Errors
     /// When it is not installed, does not start, or is refused.
-    pub async fn start(scratch: &Scratch, user: &str, password: &str, proxy: SocketAddr, hop: Hop) -> Result<Self> {
+    pub async fn start(scratch: &Scratch, user: &str, password: &str, edge: &Edge, hop: Hop) -> Result<Self> {
         let program = LINPHONE.find()?;
         let dir = scratch.directory(&format!("linphone-{user}"))?;
         // It gives up where the folders of its databases are missing.
@@ -48,7 +47,7 @@ impl Linphone {
         let mut ports = Port::row(8)?;
         fs::write(
             dir.join("rc"),
-            config(hop, ports[0].number(), ports[2].number()) + &account(user, password, proxy, hop),
+            config(edge, hop, ports[0].number(), ports[2].number()) + &account(user, password, edge, hop),
         )
         .context("linphone's configuration")?;
         ports.iter_mut().for_each(|port| {
@@ -148,18 +147,20 @@ async fn listening(pipe: &Path) -> Result<UnixStream> {
     }
 }
 
-fn config(hop: Hop, sip: u16, rtp: u16) -> String {
-    let port = |this: Hop| if this == hop { sip } else { 0 };
-    let (udp, tcp, last) = (port(Hop::Udp), port(Hop::Tcp), rtp + 5);
+fn config(edge: &Edge, hop: Hop, sip: u16, rtp: u16) -> String {
+    let [udp, tcp, tls] = [Hop::Udp, Hop::Tcp, Hop::Tls].map(|this| if this == hop { sip } else { 0 });
+    let (authority, last) = (edge.authority().certificate().display(), rtp + 5);
     format!(
-        "[sip]\nsip_port={udp}\nsip_tcp_port={tcp}\nsip_tls_port=0\nbind_address=127.0.0.1\nguess_hostname=0\ndefault_proxy=0\n\
-         register_only_when_network_is_up=0\nmedia_encryption=none\n[rtp]\naudio_rtp_port={rtp}-{last}\n\
+        "[sip]\nsip_port={udp}\nsip_tcp_port={tcp}\nsip_tls_port={tls}\nroot_ca={authority}\nverify_server_certs=1\nverify_server_cn=1\n\
+         bind_address=127.0.0.1\nguess_hostname=0\ndefault_proxy=0\nregister_only_when_network_is_up=0\nmedia_encryption=none\n\
+         [rtp]\naudio_rtp_port={rtp}-{last}\n\
          [video]\nenabled=0\ncapture=0\ndisplay=0\n[sound]\nechocancellation=0\n"
     )
 }
 
-fn account(user: &str, password: &str, proxy: SocketAddr, hop: Hop) -> String {
-    let route = format!("<sip:{proxy};transport={};lr>", hop.as_str());
+fn account(user: &str, password: &str, edge: &Edge, hop: Hop) -> String {
+    let host = if hop == Hop::Tls { edge.name() } else { edge.access_over(hop).to_string() };
+    let route = format!("<sip:{host};transport={};lr>", hop.as_str());
     format!(
         "[auth_info_0]\nusername={user}\nuserid={user}\npasswd={password}\nrealm={DOMAIN}\ndomain={DOMAIN}\n\
          [proxy_0]\nreg_proxy={route}\nreg_route={route}\nreg_identity=<sip:{user}@{DOMAIN}>\nreg_expires=600\n\

@@ -70,7 +70,8 @@ impl Core {
                     return self.send(&request.answer("481 Call/Transaction Does Not Exist", "")).await;
                 };
                 let peer = leg.peer.clone();
-                self.pass(&method, &peer, request, "").await;
+                let rack = request.header("RAck").map(|rack| self.rack(rack, &peer)).next().unwrap_or_default();
+                self.pass(&method, &peer, request, &rack).await;
             }
         }
     }
@@ -113,8 +114,15 @@ impl Core {
         let asserted =
             request.header("X-Assert").chain(request.header("P-Asserted-Identity")).next().unwrap_or_default();
         let mut lines = format!("P-Asserted-Identity: {asserted}\r\n");
+        lines.extend(request.header("Supported").map(|value| format!("Supported: {value}\r\n")));
         lines.extend(request.header("Privacy").map(|value| format!("Privacy: {value}\r\n")));
         self.pass("INVITE", &second, request, &lines).await;
+    }
+
+    /// What a PRACK of one leg acknowledges in the other: the same response, to the INVITE there.
+    fn rack(&self, rack: &str, to: &str) -> String {
+        let invite = self.pending.keys().find(|(call, cseq)| call == to && cseq.ends_with("INVITE")).unwrap();
+        format!("RAck: {} {}\r\n", rack.split(' ').next().unwrap(), invite.1)
     }
 
     /// Sends a request of one leg as the core's own in the other.
@@ -137,7 +145,7 @@ impl Core {
         if !leg.remote.contains(";tag=") {
             leg.remote = response.one("To").to_owned();
         }
-        if line.starts_with('2') && cseq.ends_with("INVITE") {
+        if matches!(line.as_bytes()[0], b'1' | b'2') && !line.starts_with("100") && cseq.ends_with("INVITE") {
             leg.target = uri_of(response.one("Contact"));
             leg.routes = response.header("Record-Route").map(str::to_owned).collect();
             leg.routes.reverse();
@@ -146,9 +154,11 @@ impl Core {
         if line.starts_with("100") {
             return;
         }
-        let contact = format!("Contact: <sip:core@{}>\r\n", self.address);
-        let body = response.body();
-        let answer = request.answer_as(&line, "core", &contact, body);
+        let mut lines = format!("Contact: <sip:core@{}>\r\n", self.address);
+        for name in ["Require", "RSeq"] {
+            lines.extend(response.header(name).map(|value| format!("{name}: {value}\r\n")));
+        }
+        let answer = request.answer_as(&line, "core", &lines, response.body());
         self.send(&answer).await;
         if !line.starts_with('1') {
             if cseq.ends_with("INVITE") && !line.starts_with('2') {
@@ -199,15 +209,15 @@ fn user_of(address: &str) -> String {
 }
 
 /// The edge before such a core.
-struct Stage {
-    edge: Edge,
+pub(crate) struct Stage {
+    pub(crate) edge: Edge,
     core: JoinHandle<()>,
     _port: Port,
     _scratch: Scratch,
 }
 
 impl Stage {
-    async fn raise() -> Self {
+    pub(crate) async fn raise() -> Self {
         let scratch = Scratch::new("b2bua").unwrap();
         let mut port = Port::free().unwrap();
         let mut edge = Edge::install(&scratch, port.address(), Hop::Udp, &USERS, "").unwrap();

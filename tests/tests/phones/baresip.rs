@@ -1,12 +1,12 @@
 //! baresip on both sides: registered with digest, called, held, transferred and hung up.
 
-use cusax_tests::interop::{BARESIP, CUSAX, KAMAILIO, available};
+use cusax_tests::interop::{BARESIP, CUSAX, KAMAILIO, KAMAILIO_TLS, available};
 use cusax_tests::server::{Baresip, Hop};
 
-use crate::stage::{Stage, password};
+use crate::stage::{MD5, Stage, password};
 
 async fn phone(stage: &Stage, user: &str, hop: Hop) -> Baresip {
-    let phone = Baresip::start(&stage.scratch, user, password(user), stage.edge.access(), hop).await.unwrap();
+    let phone = Baresip::start(&stage.scratch, user, password(user), &stage.edge, hop).await.unwrap();
     // The 401 is not its end.
     phone.says("\nSIP/2.0 200 OK", 1).await.unwrap();
     let transport = format!("\n{} 127.0.0.1:", hop.as_str().to_uppercase());
@@ -23,8 +23,9 @@ async fn connect(caller: &mut Baresip, callee: &mut Baresip, target: &str) {
     callee.event("CALL_ESTABLISHED").await.unwrap();
 }
 
-async fn calls(hop: Hop) {
-    let stage = Stage::raise_for_md5().await;
+/// Phones over `hop` before a core over `core`.
+async fn calls(core: Hop, hop: Hop) {
+    let stage = Stage::with(core, MD5).await;
     let mut alice = phone(&stage, "alice", hop).await;
     let mut bob = phone(&stage, "bob", hop).await;
     connect(&mut alice, &mut bob, "sip:bob@example.com").await;
@@ -67,13 +68,34 @@ async fn calls(hop: Hop) {
 #[tokio::test]
 async fn baresip_calls_holds_transfers_and_hangs_up_over_udp() {
     if available("baresip", &[CUSAX, KAMAILIO, BARESIP]) {
-        calls(Hop::Udp).await;
+        calls(Hop::Udp, Hop::Udp).await;
     }
 }
 
 #[tokio::test]
 async fn baresip_calls_holds_transfers_and_hangs_up_over_tcp() {
     if available("baresip", &[CUSAX, KAMAILIO, BARESIP]) {
-        calls(Hop::Tcp).await;
+        calls(Hop::Udp, Hop::Tcp).await;
+    }
+}
+
+#[tokio::test]
+async fn baresip_calls_holds_transfers_and_hangs_up_over_tls() {
+    if available("baresip", &[CUSAX, KAMAILIO, BARESIP]) {
+        calls(Hop::Udp, Hop::Tls).await;
+    }
+}
+
+#[tokio::test]
+async fn baresip_calls_holds_transfers_and_hangs_up_over_udp_before_a_core_over_tcp() {
+    if available("baresip", &[CUSAX, KAMAILIO, BARESIP]) {
+        calls(Hop::Tcp, Hop::Udp).await;
+    }
+}
+
+#[tokio::test]
+async fn baresip_calls_holds_transfers_and_hangs_up_over_tls_before_a_core_over_tls() {
+    if available("baresip", &[CUSAX, KAMAILIO, BARESIP, KAMAILIO_TLS]) {
+        calls(Hop::Tls, Hop::Tls).await;
     }
 }

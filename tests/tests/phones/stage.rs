@@ -11,6 +11,9 @@ use cusax_tests::server::{DOMAIN, Edge, Hop, Kamailio, Player, Scenario};
 /// Users with their passwords.
 pub(crate) const USERS: [(&str, &str); 3] = [("alice", "wonderland-1"), ("bob", "builder-22"), ("carol", "carillon-3")];
 
+/// For phones that give up where anything but MD5 is offered beside it, such as baresip 1.0 and JsSIP 3.
+pub(crate) const MD5: &str = "[sip.auth]\nalgorithms = [\"MD5\"]\n";
+
 /// What runs.
 pub(crate) struct Stage {
     pub(crate) edge: Edge,
@@ -27,9 +30,9 @@ impl Stage {
         Self::with(Hop::Udp, "").await
     }
 
-    /// Brings up both for phones that give up where anything but MD5 is offered beside it, such as baresip 1.0.
+    /// Brings up both for phones that know MD5 only.
     pub(crate) async fn raise_for_md5() -> Self {
-        Self::with(Hop::Udp, "[sip.auth]\nalgorithms = [\"MD5\"]\n").await
+        Self::with(Hop::Udp, MD5).await
     }
 
     /// Brings up both for SIPp, which fills in credentials for one URI only: the edge asks nobody for them.
@@ -37,16 +40,12 @@ impl Stage {
         Self::with(Hop::Udp, "[sip.auth]\nchallenge = false\n").await
     }
 
-    /// Brings up both, which speak over connections with each other.
-    pub(crate) async fn raise_over_tcp() -> Self {
-        Self::with(Hop::Tcp, "").await
-    }
-
-    async fn with(hop: Hop, more: &str) -> Self {
+    /// Brings up both, which speak over this transport with each other.
+    pub(crate) async fn with(hop: Hop, more: &str) -> Self {
         let scratch = Scratch::new("phones").unwrap();
         let (port, gateway) = (Port::free().unwrap(), Port::free().unwrap());
         let mut edge = Edge::install(&scratch, port.address(), hop, &USERS, more).unwrap();
-        let kamailio = Kamailio::start_over(&scratch, port, edge.core(), gateway.address(), hop).await.unwrap();
+        let kamailio = Kamailio::behind(&scratch, port, &edge, gateway.address(), hop).await.unwrap();
         edge.serve().await.unwrap();
         Self { edge, kamailio, _gateway: gateway, scratch }
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use cusax_sip::digest::{Challenge, Credentials, Qop, ha1};
 use cusax_tests::server::DOMAIN;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
@@ -58,6 +59,11 @@ impl Text {
         format!("{response}{lines}{kind}Content-Length: {}\r\n\r\n{body}", body.len())
     }
 
+    /// The CSeq number.
+    pub(crate) fn number(&self) -> u32 {
+        self.one("CSeq").split(' ').next().unwrap().parse().unwrap()
+    }
+
     /// `200 OK` to it.
     pub(crate) fn ok(&self) -> String {
         self.answer("200 OK", "")
@@ -79,26 +85,66 @@ impl Wire {
 
     /// The INVITE of a call whose Call-ID this is.
     pub(crate) fn invite(&self, target: &str, call: &str) -> String {
-        let Self { user, address, .. } = self;
-        let contact = format!("Contact: <sip:{user}@{address}>\r\n");
-        self.request("INVITE", target, 1, &format!("<{target}>"), call, &contact)
+        self.request("INVITE", target, 1, &format!("<{target}>"), call, &self.contact())
+    }
+
+    /// Where it is called.
+    pub(crate) fn contact(&self) -> String {
+        format!("Contact: <sip:{}@{}>\r\n", self.user, self.address)
     }
 
     /// A REGISTER of its own address.
     pub(crate) fn register(&self) -> String {
-        let Self { user, address, .. } = self;
-        let (registrar, record) = (format!("sip:{DOMAIN}"), format!("<sip:{user}@{DOMAIN}>"));
-        let contact = format!("Contact: <sip:{user}@{address}>\r\nExpires: 600\r\n");
+        let (registrar, record) = (format!("sip:{DOMAIN}"), format!("<sip:{}@{DOMAIN}>", self.user));
+        let contact = self.contact() + "Expires: 600\r\n";
         self.request("REGISTER", &registrar, 1, &record, "register", &contact)
     }
 
     /// A request within the dialog that this response to our INVITE made.
     pub(crate) fn within(&self, answer: &Text, method: &str, cseq: u32) -> String {
+        self.within_with(answer, method, cseq, "")
+    }
+
+    /// The same with these lines besides; each ends with CRLF.
+    pub(crate) fn within_with(&self, answer: &Text, method: &str, cseq: u32, lines: &str) -> String {
         let target = answer.one("Contact").split(['<', '>']).nth(1).unwrap();
         let mut routes: Vec<_> = answer.header("Record-Route").collect();
         routes.reverse();
         let routes: String = routes.iter().map(|route| format!("Route: {route}\r\n")).collect();
-        self.request(method, target, cseq, answer.one("To"), answer.one("Call-ID"), &routes)
+        self.request(method, target, cseq, answer.one("To"), answer.one("Call-ID"), &(routes + lines))
+    }
+
+    /// A request within the dialog that our answer to this INVITE made.
+    pub(crate) fn back(&self, invite: &Text, method: &str, cseq: u32, lines: &str) -> String {
+        let target = invite.one("Contact").split(['<', '>']).nth(1).unwrap();
+        let routes: String = invite.header("Record-Route").map(|route| format!("Route: {route}\r\n")).collect();
+        self.request(method, target, cseq, invite.one("From"), invite.one("Call-ID"), &(routes + lines))
+    }
+
+    /// Sends a request and, once it is challenged, sends it again with credentials; what was sent at last.
+    pub(crate) async fn send_proven(&mut self, request: &str, password: &str) -> String {
+        let (method, rest) = request.split_once(' ').unwrap();
+        let uri = rest.split(' ').next().unwrap();
+        let (challenges, answers) = match method {
+            "REGISTER" => ("WWW-Authenticate", "Authorization"),
+            _ => ("Proxy-Authenticate", "Proxy-Authorization"),
+        };
+        self.send(request, 1).await;
+        let refused = self.receive("SIP/2.0 40", method).await;
+        if method == "INVITE" {
+            self.send(&self.ack(request, &refused), 1).await;
+        }
+        let challenge = Challenge::parse(refused.one(challenges)).unwrap();
+        let secret = ha1(challenge.algorithm, &self.user, &challenge.realm, password);
+        let qop = Qop { cnonce: "wire".into(), count: 1 };
+        let answer = Credentials::answer(&challenge, &self.user, &secret, method, uri, qop);
+        let cseq = request.split("\r\nCSeq: ").nth(1).unwrap().split(' ').next().unwrap();
+        let next = cseq.parse::<u32>().unwrap() + 1;
+        let proven = request
+            .replace(&format!("-{method}-{cseq}\r\n"), &format!("-{method}-{next}\r\n"))
+            .replace(&format!("\r\nCSeq: {cseq} "), &format!("\r\n{answers}: {answer}\r\nCSeq: {next} "));
+        self.send(&proven, 1).await;
+        proven
     }
 
     /// The CANCEL of this INVITE.
@@ -143,7 +189,7 @@ impl Wire {
 
     /// Whether a message that begins so is there already; those before it are passed over.
     pub(crate) fn has(&self, start: &str) -> bool {
-        let mut buffer = [0; 65_535];
+        let mut buffer = vec![0; 65_535];
         while let Ok(length) = self.socket.try_recv(&mut buffer) {
             if buffer[..length].starts_with(start.as_bytes()) {
                 return true;
@@ -154,7 +200,7 @@ impl Wire {
 
     async fn next(&mut self, wanted: impl Fn(&Text) -> bool) -> Text {
         let next = async {
-            let mut buffer = [0; 65_535];
+            let mut buffer = vec![0; 65_535];
             loop {
                 let length = self.socket.recv(&mut buffer).await.unwrap();
                 let text = Text { text: String::from_utf8_lossy(&buffer[..length]).into_owned() };

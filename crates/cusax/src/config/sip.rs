@@ -146,7 +146,7 @@ pub(crate) struct Auth {
     /// Whether the edge challenges requests from access listeners (false: the core does).
     pub(crate) challenge: bool,
     /// Digest algorithms that are offered, strongest first (RFC 8760). Some clients that know MD5 only give up where another is
-    /// offered beside it (baresip 1.0, SIPp 3.6): ["MD5"] lets them in.
+    /// offered beside it (baresip 1.0, JsSIP 3.13, SIPp 3.6): ["MD5"] lets them in.
     pub(crate) algorithms: Vec<DigestAlgorithm>,
 }
 
