@@ -158,7 +158,7 @@ impl Lines {
 
     fn flow(&self, listener: ListenerId, connection: ConnectionId, remote: SocketAddr) -> Flow {
         let connection = Some(flow::ConnectionId(connection.get()));
-        Flow { listener, transport: self.transport, remote, connection }
+        Flow { listener, transport: self.transport, remote, connection, domain: None }
     }
 
     fn handle(&mut self, event: StreamEvent, calls: &mut Calls) {

@@ -65,7 +65,8 @@ impl Lines {
                 sockets.push(bind(wiring.caller)?);
             }
         }
-        let flow = |listener| Flow { listener, transport: Transport::Udp, remote: proxy, connection: None };
+        let flow =
+            |listener| Flow { listener, transport: Transport::Udp, remote: proxy, connection: None, domain: None };
         let end = |(listener, socket): (u16, &Socket)| End {
             flow: flow(ListenerId(listener)),
             local: socket.local_addr().to_string(),
@@ -118,7 +119,8 @@ impl Lines {
     }
 
     fn losses(&self) -> Result<Losses> {
-        let drops = self.sockets.iter().map(Socket::dropped_by_kernel).sum::<std::io::Result<u32>>();
+        let dropped = |socket: &Socket| socket.queue().map(|queue| queue.dropped);
+        let drops = self.sockets.iter().map(dropped).sum::<std::io::Result<u32>>();
         let kernel_drops = drops.context("SO_MEMINFO")?.into();
         Ok(Losses { kernel_drops, unsent: self.unsent, lost_connections: 0 })
     }
