@@ -122,7 +122,7 @@ pub struct Edge {
     cue: VirtualUas,
     upstreams: Upstreams,
     lookups: Lookups,
-    requests: HashMap<ContextId, Request>,
+    requests: HashMap<ContextId, Box<Request>>,
     /// Calls for help that are being set up.
     emergencies: HashSet<ContextId>,
     rates: Rates,

@@ -65,7 +65,7 @@ impl Edge {
     }
 
     /// Has a request wait until its next hop is known.
-    pub(crate) fn locate(&mut self, id: ContextId, request: Request, name: Name, now: Instant) {
+    pub(crate) fn locate(&mut self, id: ContextId, request: Box<Request>, name: Name, now: Instant) {
         self.requests.insert(id, request);
         if !self.ask(Waiting::Request(id), name) {
             return self.refuse(id, 503, "Too many lookups", &[("Retry-After", "5")], now);

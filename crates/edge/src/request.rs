@@ -132,7 +132,7 @@ impl Edge {
             return self.answer_options(id, now);
         }
         let correlation = self.correlation(&message);
-        let mut request = Request {
+        let mut request = Box::new(Request {
             message,
             flow,
             origin,
@@ -147,7 +147,7 @@ impl Edge {
             forwarded: false,
             to_focus: false,
             heard: false,
-        };
+        });
         let caller = match self.who_asks(&mut request) {
             Ok(caller) => caller,
             Err(result) => {
@@ -169,7 +169,7 @@ impl Edge {
         self.outputs.push_back(Output::Accounts { query: id, caller, callee });
     }
 
-    pub(crate) fn dispatch(&mut self, id: ContextId, request: Request, now: Instant) {
+    pub(crate) fn dispatch(&mut self, id: ContextId, request: Box<Request>, now: Instant) {
         let dial_in = request.number.e164.as_ref().and_then(|number| self.config.dial_in.get(number));
         let first = self.upstreams.flows().next();
         let way = if request.is_emergency() && request.origin == Origin::Access {
@@ -189,7 +189,7 @@ impl Edge {
     pub(crate) fn dispatch_to(
         &mut self,
         id: ContextId,
-        mut request: Request,
+        mut request: Box<Request>,
         targets: Result<Vec<Target>, NoRoute>,
         now: Instant,
     ) {

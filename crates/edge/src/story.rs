@@ -84,7 +84,7 @@ fn summary(message: &Message) -> Summary {
     let identity = |name| Identity::uri(message.address(name).map_or("", |address| address.uri_text));
     let notes = NOTED.iter().flat_map(|name| {
         message.lines(*name).map(|field| {
-            let value = &message.bytes()[field.value.clone()];
+            let value = &message.bytes()[field.value()];
             Arc::from(format!("{}: {}", name.as_str(), String::from_utf8_lossy(value)))
         })
     });

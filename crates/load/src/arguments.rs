@@ -267,7 +267,7 @@ impl CallsArgs {
                     let certificate = tls::Certificate::from_pem(&read(certificate)?, &read(key)?)
                         .map_err(|error| format!("--tls-certificate: {error}"))?;
                     let credentials = tls::Credentials::new(certificate);
-                    let clients = tls::ClientCertificates::Unasked;
+                    let clients = tls::ClientCertificates::default();
                     tls_server = Some(tls::Server::new(&credentials, tls::Version::V1_2, &clients));
                 }
                 _ if role.answers() => {

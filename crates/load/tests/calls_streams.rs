@@ -71,7 +71,7 @@ fn calls_travel_on_tls_to_whom_the_authority_vouches_for() {
     let credentials = Credentials::new(Certificate::from_pem(leaf.as_bytes(), key.as_bytes()).unwrap());
     let with = |authority: &str, domain: &str| {
         let client = Client::new(None, Version::V1_2, Authorities::from_pem(authority.as_bytes()).unwrap());
-        let server = Server::new(&credentials, Version::V1_2, &ClientCertificates::Unasked);
+        let server = Server::new(&credentials, Version::V1_2, &ClientCertificates::default());
         Wiring { tls_client: Some((client, vec![domain.to_owned()])), tls_server: Some(server), ..wiring() }
     };
     let report = go(plan(Transport::Tls), &with(&authority, "127.0.0.1")).unwrap();

@@ -58,7 +58,7 @@ impl Edit {
 
     /// Puts a line above every other header.
     pub fn push_top(&mut self, name: Name, value: &str) {
-        let at = self.message.fields().first().map_or(self.message.headers_end(), |field| field.line.start);
+        let at = self.message.fields().first().map_or(self.message.headers_end(), |field| field.line().start);
         self.insert(at, name.as_str(), value);
     }
 
@@ -78,7 +78,7 @@ impl Edit {
 
     /// Replaces the value of the first line of a name, or appends one.
     pub fn set(&mut self, name: Name, value: &str) {
-        let first = self.message.lines(name).next().map(|field| field.value.clone());
+        let first = self.message.lines(name).next().map(|field| field.value());
         match first {
             Some(span) => self.replace(span, value),
             None => self.append(name.as_str(), value),
@@ -89,7 +89,7 @@ impl Edit {
     pub fn remove_all(&mut self, name: Name) {
         let message = Arc::clone(&self.message);
         for field in message.lines(name) {
-            self.replace(field.line.clone(), "");
+            self.replace(field.line(), "");
         }
     }
 
@@ -114,7 +114,7 @@ impl Edit {
                 index += 1;
             }
             match (kept_end, run) {
-                (None, Some(_)) => splices.push(field.line.clone()),
+                (None, Some(_)) => splices.push(field.line()),
                 // The last run goes with the comma before it.
                 (Some(end), Some(run)) => runs.push(end..run.end),
                 (_, None) => {}
@@ -161,7 +161,7 @@ impl Edit {
 
     fn first_line_start(&self, name: Name) -> usize {
         let first = self.message.lines(name).next().or_else(|| self.message.fields().first());
-        first.map_or(self.message.headers_end(), |field| field.line.start)
+        first.map_or(self.message.headers_end(), |field| field.line().start)
     }
 
     /// Writes the edited message. Insertions at one place come out latest first (each goes on top of the last).

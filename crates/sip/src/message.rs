@@ -37,17 +37,46 @@ pub struct Defect {
     pub reason: &'static str,
 }
 
-/// One header field line, folded lines included.
-#[derive(Clone, Debug)]
+/// One header field line, folded lines included: 20 bytes, for many of them are kept as long as their transaction.
+#[derive(Clone, Copy, Debug)]
 pub struct Field {
     /// Its name.
     pub name: Name,
+    name_length: u16,
+    line: (u32, u32),
+    value: (u32, u32),
+}
+
+impl Field {
+    /// Its name begins its line.
+    fn new(name: Name, name_length: usize, line: &Range<usize>, value: &Range<usize>) -> Self {
+        // All are within a header section of at most MAX_HEADER_BYTES.
+        let short = |range: &Range<usize>| (narrow(range.start), narrow(range.end));
+        let name_length = u16::try_from(name_length).unwrap_or(u16::MAX);
+        Self { name, name_length, line: short(line), value: short(value) }
+    }
+
     /// The name's bytes.
-    pub name_span: Range<usize>,
+    #[must_use]
+    pub fn name_span(&self) -> Range<usize> {
+        self.line().start..self.line().start + usize::from(self.name_length)
+    }
+
     /// The whole line with its CRLF.
-    pub line: Range<usize>,
+    #[must_use]
+    pub fn line(&self) -> Range<usize> {
+        self.line.0 as usize..self.line.1 as usize
+    }
+
     /// The value without white space around it.
-    pub value: Range<usize>,
+    #[must_use]
+    pub fn value(&self) -> Range<usize> {
+        self.value.0 as usize..self.value.1 as usize
+    }
+}
+
+fn narrow(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 #[derive(Clone, Debug)]
@@ -166,15 +195,15 @@ impl Message {
     /// The value of the first line of a name.
     #[must_use]
     pub fn first(&self, name: Name) -> Option<&str> {
-        self.lines(name).next().map(|field| self.text(field.value.clone()))
+        self.lines(name).next().map(|field| self.text(field.value()))
     }
 
     /// The value of the first line of a name that is not in [`Name`], in any case.
     #[must_use]
     pub fn first_other(&self, name: &str) -> Option<&str> {
         self.lines(Name::Other)
-            .find(|field| self.bytes[field.name_span.clone()].eq_ignore_ascii_case(name.as_bytes()))
-            .map(|field| self.text(field.value.clone()))
+            .find(|field| self.bytes[field.name_span()].eq_ignore_ascii_case(name.as_bytes()))
+            .map(|field| self.text(field.value()))
     }
 
     /// The spans of each value of a name, comma lists split.
@@ -184,7 +213,7 @@ impl Message {
 
     pub(crate) fn values_of(&self, field: &Field) -> impl Iterator<Item = Range<usize>> + '_ {
         let list = field.name.is_list();
-        let value = field.value.clone();
+        let value = field.value();
         let whole = (!list).then_some(value.clone()).into_iter();
         let pieces = list.then(|| split(&self.bytes, value, b',')).into_iter().flatten();
         whole.chain(pieces)
@@ -455,7 +484,7 @@ fn field(data: &[u8], line: Range<usize>) -> Result<Field, Defect> {
         return Err(STRAY_CONTROL);
     }
     let value = trim(data, line.start + colon + 1..line.end);
-    Ok(Field { name: Name::of(&data[name_span.clone()]), name_span, line, value })
+    Ok(Field::new(Name::of(&data[name_span.clone()]), name_span.len(), &line, &value))
 }
 
 const STRAY_CONTROL: Defect = Defect { status: 400, reason: "Control character in a header" };
@@ -463,7 +492,7 @@ const STRAY_CONTROL: Defect = Defect { status: 400, reason: "Control character i
 fn content_length(message: &Message) -> Result<Option<usize>, Defect> {
     let mut found = None;
     for field in message.lines(Name::ContentLength) {
-        let text = message.text(field.value.clone());
+        let text = message.text(field.value());
         let length = length(text).ok_or(Defect { status: 400, reason: "Malformed Content-Length" })?;
         if found.is_some_and(|other| other != length) {
             return Err(Defect { status: 400, reason: "Content-Length given twice" });

@@ -31,6 +31,8 @@ use cusax_event::sip::DropReason;
 
 /// Timer C (RFC 3261 §16.6 step 11): more than three minutes.
 pub const TIMER_C: Duration = Duration::from_secs(185);
+/// How often is looked whether timer C has run out: what is armed for minutes takes room for minutes.
+const TIMER_C_LOOK: Duration = Duration::from_secs(37);
 /// Branches that a request may have at a time where it does not say (RFC 5393 §5.3.3).
 const MAX_BREADTH: u32 = 60;
 /// Most branches of one request.
@@ -317,7 +319,7 @@ impl Proxy {
         };
         let deadline = invite.then(|| now + TIMER_C);
         if deadline.is_some() {
-            self.timers.arm(TIMER_C, Alarm::Branch(id, index), now);
+            self.timers.arm(TIMER_C_LOOK, Alarm::Branch(id, index), now);
         }
         if let Some(context) = self.context_mut(id) {
             let state = BranchState::Calling;
@@ -409,6 +411,7 @@ impl Proxy {
     fn answered(&mut self, id: ContextId, status: u16, now: Instant) {
         let Some(context) = self.context_mut(id) else { return };
         context.answered = Some(status);
+        context.forget_the_search();
         let duration = now.saturating_duration_since(context.started);
         self.outputs.push_back(Output::Answered { context: id, status, duration });
     }

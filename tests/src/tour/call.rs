@@ -157,8 +157,5 @@ pub fn first_line(message: &Message) -> String {
 /// The lines of a header as they came.
 #[must_use]
 pub fn lines(message: &Message, name: Name) -> Vec<String> {
-    message
-        .lines(name)
-        .map(|field| String::from_utf8_lossy(&message.bytes()[field.value.clone()]).into_owned())
-        .collect()
+    message.lines(name).map(|field| String::from_utf8_lossy(&message.bytes()[field.value()]).into_owned()).collect()
 }

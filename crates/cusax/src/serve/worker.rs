@@ -339,7 +339,8 @@ impl Core {
 
     fn poll_timeout(&self) -> Option<Instant> {
         let meetings = self.meetings.as_ref().and_then(|meetings| meetings.core.poll_timeout());
-        [self.edge.poll_timeout(), meetings].into_iter().flatten().min()
+        let sockets = self.sockets.iter().filter_map(SipSocket::poll_timeout).min();
+        [self.edge.poll_timeout(), meetings, sockets].into_iter().flatten().min()
     }
 
     /// Carries messages between the edge and the focus until neither has more to say.
@@ -419,9 +420,7 @@ impl Core {
         let mut all = Vec::new();
         for socket in &mut self.sockets {
             let mut bounced = socket.send();
-            while let Some(unreachable) = socket.socket.take_unreachable() {
-                bounced.push((unreachable.to, unreachable.quoted));
-            }
+            bounced.append(&mut socket.bounced(now));
             if !bounced.is_empty() {
                 all.push((socket.id, bounced));
             }

@@ -22,7 +22,7 @@ fn is_first_call_info(sent: &Sent) -> bool {
     sent.message
         .lines(Name::CallInfo)
         .next()
-        .is_some_and(|field| &sent.message.bytes()[field.line.clone()] == format!("Call-Info: {OURS}\r\n").as_bytes())
+        .is_some_and(|field| &sent.message.bytes()[field.line()] == format!("Call-Info: {OURS}\r\n").as_bytes())
 }
 
 #[test]

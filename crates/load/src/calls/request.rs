@@ -200,7 +200,7 @@ fn address(uri: &str) -> Option<SocketAddr> {
 
 fn to_line(response: &Message, out: &mut Vec<u8>) {
     if let Some(to) = response.lines(cusax_sip::Name::To).next() {
-        out.extend_from_slice(&response.bytes()[to.line.clone()]);
+        out.extend_from_slice(&response.bytes()[to.line()]);
     }
 }
 

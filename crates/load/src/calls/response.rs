@@ -31,7 +31,7 @@ impl Response {
         self.own = begin..out.len();
         let Some(callee) = common.callee.as_ref().or(common.callers.first()) else { return };
         for field in request.lines(Header::RecordRoute) {
-            out.extend_from_slice(&request.bytes()[field.line.clone()]);
+            out.extend_from_slice(&request.bytes()[field.line()]);
         }
         out.extend_from_slice(&callee.contact);
         self.dialog = out.len();
@@ -74,17 +74,17 @@ fn own_headers(request: &Message, flow: Flow, tag: Option<(&Common, Number)>, ou
     let bytes = request.bytes();
     let mut first = request.value_spans(Header::Via).next();
     for field in request.fields() {
-        let line = &bytes[field.line.clone()];
+        let line = &bytes[field.line()];
         if field.name == Header::Via
             && let Some(top) = first.take()
         {
-            out.extend_from_slice(&bytes[field.line.start..top.start]);
+            out.extend_from_slice(&bytes[field.line().start..top.start]);
             stamped(&bytes[top.clone()], flow, out);
-            out.extend_from_slice(&bytes[top.end..field.line.end]);
+            out.extend_from_slice(&bytes[top.end..field.line().end]);
         } else if field.name == Header::To
             && let Some((common, number)) = tag.filter(|_| request.to_tag().is_empty())
         {
-            put(out, &[&bytes[field.line.start..field.value.end], b";tag="]);
+            put(out, &[&bytes[field.line().start..field.value().end], b";tag="]);
             common.names.write(Name { purpose: Purpose::Answer, attempt: 0, number }, out);
             out.extend_from_slice(b"\r\n");
         } else if [Header::Via, Header::To, Header::From, Header::CallId, Header::CSeq].contains(&field.name) {

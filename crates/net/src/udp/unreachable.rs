@@ -47,9 +47,9 @@ pub(super) fn keep(socket: BorrowedFd<'_>, address: SocketAddr) -> io::Result<()
 /// Takes the oldest error that the kernel keeps, `None` where there is none.
 pub(super) fn take(socket: BorrowedFd<'_>) -> Option<Unreachable> {
     loop {
-        let mut quoted = vec![0; QUOTED];
+        let mut quoted = [0; QUOTED];
         let (to, code, length) = receive(socket, &mut quoted)?;
-        quoted.truncate(length);
+        let quoted = quoted[..length.min(QUOTED)].to_vec();
         // Errors without a destination or a code are none that a sender could be told of; a datagram that was too large
         // for a path goes in fragments the next time.
         if let (Some(to), Some(code)) = (to.decode(), code.filter(|code| *code != libc::EMSGSIZE)) {

@@ -110,6 +110,15 @@ impl Context {
         self.branches.iter().any(|branch| !branch.minor && !branch.superseded && branch.is_open())
     }
 
+    /// Nothing else is tried any more: what is kept until the last 2xx has come takes as little room as it can.
+    pub(super) fn forget_the_search(&mut self) {
+        self.best = None;
+        self.alternates = VecDeque::new();
+        self.later = VecDeque::new();
+        self.challenges = Vec::new();
+        self.branches.shrink_to_fit();
+    }
+
     /// Adds to a challenge those of the other branches, as they came: the caller answers all of them at once (§16.7 step 7).
     pub(super) fn add_challenges(&self, edit: &mut Edit) {
         let chosen = Arc::clone(edit.message());

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use super::best::{Candidate, better};
 use super::context::{BranchState, ContextId};
-use super::{Alarm, Output, Proxy, TIMER_C};
+use super::{Alarm, Output, Proxy, TIMER_C, TIMER_C_LOOK};
 use crate::flow::Transport;
 use crate::name::Name;
 use crate::transaction::{ServerId, T64};
 use crate::{Compose, Flow, Message};
 use cusax_event::sip::{DropReason, Timer};
 
-/// Provisional responses closer than this start timer C only once: it is not disarmed, and a flood would arm many.
+/// How late timer C may be.
 const TIMER_C_STEP: Duration = Duration::from_secs(1);
 
 impl Proxy {
@@ -32,12 +32,9 @@ impl Proxy {
                 branch.state = BranchState::Proceeding;
                 let (client, cancel) = (branch.client, branch.cancel_wanted);
                 let reasons = if cancel { context.reasons.clone() } else { Vec::new() };
-                let later = now + TIMER_C;
-                let stale = branch.deadline.is_none_or(|deadline| deadline + TIMER_C_STEP <= later);
-                if status > 100 && invite && !cancel && stale {
+                if status > 100 && invite && !cancel {
                     // Step 2: every provisional response but 100 starts timer C again.
-                    branch.deadline = Some(later);
-                    self.timers.arm(TIMER_C, Alarm::Branch(id, index), now);
+                    branch.deadline = Some(now + TIMER_C);
                 }
                 if cancel {
                     self.layer.cancel(client, &lines(&reasons), now);
@@ -117,8 +114,16 @@ impl Proxy {
     pub(super) fn branch_alarm(&mut self, id: ContextId, index: usize, now: Instant) {
         let Some(context) = self.context_mut(id) else { return };
         let Some(branch) = context.branches.get_mut(index) else { return };
-        let due = branch.deadline.is_some_and(|deadline| deadline <= now);
-        if !due || !branch.is_open() {
+        let Some(left) = branch.deadline.map(|deadline| deadline.saturating_duration_since(now)) else { return };
+        if !branch.is_open() {
+            return;
+        }
+        if !left.is_zero() {
+            // A cancelled one has an alarm of its own.
+            if !branch.cancel_wanted {
+                let look = if left >= TIMER_C_LOOK { TIMER_C_LOOK } else { TIMER_C_STEP };
+                self.timers.arm(look, Alarm::Branch(id, index), now);
+            }
             return;
         }
         if branch.state == BranchState::Proceeding && !branch.cancel_wanted {

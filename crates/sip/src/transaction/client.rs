@@ -154,12 +154,14 @@ impl Layer {
             (State::Calling | State::Proceeding, 100..=199) => client.state = State::Proceeding,
             (State::Calling | State::Proceeding, 200..=299) => {
                 client.state = State::Accepted;
+                client.request = Bytes::new();
                 self.arm_client(T64, id, Alarm::Forget, now);
             }
             (State::Accepted, 200..=299) => {}
             (State::Calling | State::Proceeding, _) => {
                 client.state = State::Completed;
-                let (request, to_flow, reliable) = (client.request.clone(), client.flow, client.flow.is_reliable());
+                let (to_flow, reliable) = (client.flow, client.flow.is_reliable());
+                let request = std::mem::take(&mut client.request);
                 let invite = Message::parse(request).ok();
                 let ack = invite.map(|invite| follow_up(&invite, Method::Ack, Some(&message)).empty());
                 if let (Some(client), Some(ack)) = (self.client(id), ack) {
@@ -190,6 +192,7 @@ impl Layer {
             (State::Calling | State::Proceeding, 100..=199) => client.state = State::Proceeding,
             (State::Calling | State::Proceeding, _) => {
                 client.state = State::Completed;
+                client.request = Bytes::new();
                 let linger = if client.flow.is_reliable() { Duration::ZERO } else { T4 };
                 self.arm_client(linger, id, Alarm::Forget, now);
             }

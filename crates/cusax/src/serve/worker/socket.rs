@@ -10,6 +10,9 @@ use cusax_sip::ListenerId;
 /// For how long a receive buffer that is never empty is a crowd at the door and not overload.
 const STANDING: Duration = Duration::from_millis(100);
 
+/// Between two questions for what ICMP said.
+const ICMP: Duration = Duration::from_millis(2);
+
 /// A socket and what is to be sent by it.
 pub(super) struct SipSocket {
     pub(super) id: ListenerId,
@@ -21,12 +24,15 @@ pub(super) struct SipSocket {
     pub(super) backlog: u8,
     /// Datagrams that its receive buffer had not taken when it was last looked at.
     dropped: u32,
+    /// When it was last asked what ICMP said, and whether something was sent since.
+    asked: Option<Instant>,
+    unasked: bool,
 }
 
 impl SipSocket {
     pub(super) fn new(id: ListenerId, socket: Arc<AsyncSocket>) -> Self {
         let batch = SendBatch::new(BATCH, BATCH * 4_096);
-        Self { id, socket, batch, standing: None, backlog: 0, dropped: 0 }
+        Self { id, socket, batch, standing: None, backlog: 0, dropped: 0, asked: None, unasked: false }
     }
 
     /// Takes note of how many datagrams a read has brought; returns how many the kernel has dropped since.
@@ -43,11 +49,28 @@ impl SipSocket {
         lost
     }
 
+    /// What ICMP said of what was sent: where to, and how it begins. Asked at most once in [`ICMP`], for each question is a
+    /// system call.
+    pub(super) fn bounced(&mut self, now: Instant) -> Vec<(SocketAddr, Vec<u8>)> {
+        let soon = self.asked.is_some_and(|asked| now.saturating_duration_since(asked) < ICMP);
+        if !self.unasked || soon {
+            return Vec::new();
+        }
+        (self.unasked, self.asked) = (false, Some(now));
+        std::iter::from_fn(|| self.socket.take_unreachable()).map(|told| (told.to, told.quoted)).collect()
+    }
+
+    /// When it wants to be asked again.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.asked.filter(|_| self.unasked).map(|asked| asked + ICMP)
+    }
+
     /// Sends what has gathered; returns what the kernel refused: where to, and how it begins.
     pub(super) fn send(&mut self) -> Vec<(SocketAddr, Vec<u8>)> {
         if self.batch.is_empty() {
             return Vec::new();
         }
+        self.unasked = true;
         self.socket.send_batch(&mut self.batch);
         let failed = self.batch.failures().iter().map(|failure| (failure.to, failure.head.clone())).collect();
         self.batch.clear();

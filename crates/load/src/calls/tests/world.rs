@@ -79,6 +79,7 @@ impl World {
                 transport: plan.transport,
                 remote: proxy.parse().unwrap(),
                 connection: None,
+                domain: None,
             },
             local: local.to_owned(),
         };
@@ -157,7 +158,7 @@ impl World {
             return;
         }
         let listener = ListenerId(u16::from(to != address(CALLEE)));
-        let flow = Flow { listener, transport: Transport::Udp, remote: from, connection: None };
+        let flow = Flow { listener, transport: Transport::Udp, remote: from, connection: None, domain: None };
         self.calls.handle_message(flow, bytes, self.now);
     }
 
@@ -235,7 +236,7 @@ pub(super) fn pass(message: &Message) -> Vec<(&'static str, Bytes)> {
     if message.is_request() {
         return vec![(CALLEE, with_line(message, &format!("Via: SIP/2.0/UDP {SERVER};branch=z9hG4bKproxy")))];
     }
-    let top = message.lines(Name::Via).next().unwrap().line.clone();
+    let top = message.lines(Name::Via).next().unwrap().line();
     let bytes = message.bytes();
     vec![(CALLER, Bytes::from([&bytes[..top.start], &bytes[top.end..]].concat()))]
 }
