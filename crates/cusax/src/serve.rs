@@ -109,7 +109,7 @@ async fn serve(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode>
     })
     .await;
     tasks.abort_all();
-    guard.flush().await;
+    guard.flush();
     Ok(ExitCode::SUCCESS)
 }
 

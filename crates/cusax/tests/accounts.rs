@@ -103,7 +103,7 @@ async fn remember(folder: &Path, seen: &[(Method, u16, Option<AuthResult>)]) {
     let clock = || SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let mut config = cusax_telemetry::Config::new("edge-1", [7; 32], clock);
     config.output = cusax_telemetry::Output::Writer(Box::new(std::io::sink()));
-    config.trace = Some(Store::new(folder.join("cusax-trace.db")));
+    config.trace = Some(Store::new(folder.join("cusax-trace")));
     let (telemetry, guard) = Telemetry::new(config);
     let remote = "192.0.2.7:5060".parse().unwrap();
     let alice = || Identity::uri("sip:alice@example.com");
@@ -133,7 +133,7 @@ async fn remember(folder: &Path, seen: &[(Method, u16, Option<AuthResult>)]) {
             telemetry.emit(&Event::SipAuth(Auth { result, algorithm, user, remote, correlation }));
         }
     }
-    guard.flush().await;
+    guard.flush();
 }
 
 #[tokio::test]
@@ -210,7 +210,7 @@ fn what_is_no_account_or_leads_nowhere_is_explained() {
     assert_eq!(cusax(&["account", "add", "alice", "--password-stdin"], "s3cret", folder.path()).status.code(), Some(0));
     let (code, page) = explain("alice");
     assert_eq!(code, Some(0));
-    assert!(page.contains("what it did is not known") && page.contains("cusax-trace.db"), "{page}");
+    assert!(page.contains("what it did is not known") && page.contains("cusax-trace"), "{page}");
     for (name, says, next) in [
         ("bob", "no account has bob@example.com", "make it: cusax account add bob"),
         ("+14045550109", "no account has +14045550109", "cusax account add USER --number +14045550109"),

@@ -1,12 +1,13 @@
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::samples::{Captured, clock, config, every_event, invite, mute};
 use cusax_event::sip::{self, Direction};
 use cusax_event::{Correlation, Event, Identity};
-use cusax_telemetry::trace::{Error, Lane, Record, Store, find, find_after, ladder};
+use cusax_telemetry::trace::{Error, Lane, Record, Store, Story, find, ladder};
 use cusax_telemetry::{Config, Guard, Telemetry};
 
 fn start(store: Store) -> (Telemetry, Guard, Captured) {
@@ -16,10 +17,10 @@ fn start(store: Store) -> (Telemetry, Guard, Captured) {
 }
 
 /// Stores these events and ends.
-async fn store(path: &Path, events: &[Event]) {
+fn store(path: &Path, events: &[Event]) {
     let (telemetry, guard, _) = start(Store::new(path));
     events.iter().for_each(|event| telemetry.emit(event));
-    guard.flush().await;
+    guard.flush();
 }
 
 fn metric(telemetry: &Telemetry, name: &str) -> u64 {
@@ -47,10 +48,10 @@ fn message(call: &str, halves: (char, char), from: &str, to: &str) -> Event {
     Event::SipMessage(message)
 }
 
-#[tokio::test]
-async fn an_id_of_any_kind_finds_the_whole_story_and_no_other() {
+#[test]
+fn an_id_of_any_kind_finds_the_whole_story_and_no_other() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.db");
+    let path = folder.path().join("trace");
     let (alice, bob, carol) = ("sip:alice@example.com", "sip:bob@example.com", "sip:carol@example.com");
     let story = [
         message("a-leg", ('1', '0'), alice, bob),
@@ -59,7 +60,7 @@ async fn an_id_of_any_kind_finds_the_whole_story_and_no_other() {
         message("a-leg", ('1', '2'), "sip:gateway@example.com", "sip:+14045551234@example.com;user=phone"),
     ];
     let other = [message("other", ('3', '4'), carol, "sip:dave@example.com")];
-    store(&path, &[story.as_slice(), &other].concat()).await;
+    store(&path, &[story.as_slice(), &other].concat());
     let ones = "1".repeat(32);
     let dashed = format!("{}-{}-{}-{}-{}", &ones[..8], &ones[..4], &ones[..4], &ones[..4], &ones[..12]);
     let both = format!("{ones};remote={}", "2".repeat(32));
@@ -77,21 +78,21 @@ async fn an_id_of_any_kind_finds_the_whole_story_and_no_other() {
         "+14045551234",
         "<sip:alice@example.com:5060;transport=tcp>",
     ] {
-        assert_eq!(find(&path, id).await.unwrap().len(), story.len(), "{id}");
+        assert_eq!(find(&path, &[id]).unwrap().len(), story.len(), "{id}");
     }
-    assert_eq!(find(&path, carol).await.unwrap().len(), 1);
+    assert_eq!(find(&path, &[carol]).unwrap().len(), 1);
     let nil = "0".repeat(32);
     for nobody in ["eve@example.com", "", &nil, "%", "a-le"] {
-        assert_eq!(find(&path, nobody).await.unwrap(), [], "{nobody}");
+        assert_eq!(find(&path, &[nobody]).unwrap(), [], "{nobody}");
     }
 }
 
-#[tokio::test]
-async fn a_room_finds_its_moderation_and_the_calls_in_it() {
+#[test]
+fn a_room_finds_its_moderation_and_the_calls_in_it() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.db");
-    store(&path, &every_event()).await;
-    let records = find(&path, "standup@conference.example.com").await.unwrap();
+    let path = folder.path().join("trace");
+    store(&path, &every_event());
+    let records = find(&path, &["standup@conference.example.com"]).unwrap();
     let names: Vec<&str> = records.iter().map(|record| record.entry.event.as_str()).collect();
     for name in ["sip.message", "sip.call", "number.cue", "xmpp.stanza", "muc.room", "moderation.mirrored", "media.leg"]
     {
@@ -106,61 +107,75 @@ async fn a_room_finds_its_moderation_and_the_calls_in_it() {
     assert_eq!(json["text"], "mute applied in 12.0 ms");
 }
 
-#[tokio::test]
-async fn following_shows_what_is_new_each_time() {
+#[test]
+fn following_shows_what_is_new_each_time() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.db");
-    store(&path, &[message("a-leg", ('1', '2'), "sip:alice@example.com", "sip:bob@example.com")]).await;
-    let seen = find(&path, "alice@example.com").await.unwrap();
-    let last = seen.last().unwrap().row;
-    assert_eq!(find_after(&path, "alice@example.com", last).await.unwrap(), []);
-    store(&path, &[message("a-leg", ('1', '2'), "sip:alice@example.com", "sip:bob@example.com")]).await;
-    let new = find_after(&path, "alice@example.com", last).await.unwrap();
-    assert_eq!(new.iter().map(|record| record.row).collect::<Vec<_>>(), [last + 1]);
+    let path = folder.path().join("trace");
+    store(&path, &[message("a-leg", ('1', '2'), "sip:alice@example.com", "sip:bob@example.com")]);
+    let mut followed = Story::new(&path, &["alice@example.com"]);
+    let seen = followed.read().unwrap();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(followed.read().unwrap(), []);
+    // The second is found by what the first led to: it names nobody.
+    let mut unnamed = invite();
+    unnamed.summary = None;
+    unnamed.correlation = Correlation { session: session('1'), ..Correlation::default() };
+    store(
+        &path,
+        &[Event::SipMessage(unnamed), message("other", ('3', '4'), "sip:carol@example.com", "sip:dave@example.com")],
+    );
+    let new = followed.read().unwrap();
+    assert_eq!(new.len(), 1);
+    assert!(new[0].row > seen[0].row);
+    assert_eq!(followed.read().unwrap(), []);
 }
 
-#[tokio::test]
-async fn a_running_store_can_be_read() {
+#[test]
+fn a_running_store_can_be_read() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.db");
+    let path = folder.path().join("trace");
     let (telemetry, guard, _) = start(Store::new(&path));
     telemetry.emit(&Event::Moderation(mute()));
     while metric(&telemetry, "cusax_trace_records_total") < 1 {
-        tokio::task::yield_now().await;
+        std::thread::yield_now();
     }
-    assert_eq!(find(&path, "bob@example.com").await.unwrap().len(), 1);
-    guard.flush().await;
+    assert_eq!(find(&path, &["bob@example.com"]).unwrap().len(), 1);
+    guard.flush();
 }
 
-#[tokio::test]
-async fn the_file_is_private_even_where_it_was_not() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.db");
-    std::fs::write(&path, "").unwrap();
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
-    let (telemetry, guard, _) = start(Store::new(&path));
-    telemetry.emit(&Event::Moderation(mute()));
-    while metric(&telemetry, "cusax_trace_records_total") < 1 {
-        tokio::task::yield_now().await;
-    }
-    for file in std::fs::read_dir(folder.path()).unwrap() {
-        let file = file.unwrap();
-        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.path());
-    }
-    guard.flush().await;
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-#[tokio::test]
-async fn credentials_are_never_stored() {
+/// The files of a store, the oldest first.
+fn files(store: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = std::fs::read_dir(store).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn the_store_is_private_even_where_it_was_not() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.db");
+    let path = folder.path().join("trace");
+    std::fs::create_dir(&path).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    store(&path, &[Event::Moderation(mute())]);
+    assert_eq!(mode(&path), 0o700);
+    assert_eq!(files(&path).iter().map(|file| mode(file)).collect::<Vec<_>>(), [0o600]);
+}
+
+#[test]
+fn credentials_are_never_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace");
     let mut message = invite();
     let summary = message.summary.as_mut().unwrap();
     summary.notes = ["Authorization: Digest response=\"5ecret\"", "proxy-authorization : x", "Reason: Q.850;cause=16"]
         .map(Into::into)
         .to_vec();
-    store(&path, &[Event::SipMessage(message)]).await;
-    let records = find(&path, "alice@example.com").await.unwrap();
+    store(&path, &[Event::SipMessage(message)]);
+    let records = find(&path, &["alice@example.com"]).unwrap();
     assert_eq!(records[0].entry.notes, ["Reason: Q.850;cause=16"]);
 }
 
@@ -170,10 +185,10 @@ fn moving_clock() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(NOW.load(Ordering::Relaxed))
 }
 
-#[tokio::test]
-async fn records_that_are_too_old_are_deleted() {
+#[test]
+fn records_that_are_too_old_are_deleted() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.db");
+    let path = folder.path().join("trace");
     let captured = Captured::default();
     let bounds = Store { max_age: Duration::from_secs(60), ..Store::new(&path) };
     for (at, left) in [(1_000_000, 1), (1_000_060, 2), (1_000_061, 2), (1_000_200, 1)] {
@@ -181,98 +196,259 @@ async fn records_that_are_too_old_are_deleted() {
         let (telemetry, guard) =
             Telemetry::new(Config { clock: moving_clock, trace: Some(bounds.clone()), ..config(&captured) });
         telemetry.emit(&Event::Moderation(mute()));
-        guard.flush().await;
-        assert_eq!(find(&path, "bob@example.com").await.unwrap().len(), left, "at {at}");
+        guard.flush();
+        assert_eq!(find(&path, &["bob@example.com"]).unwrap().len(), left, "at {at}");
     }
 }
 
-#[tokio::test]
-async fn the_file_stays_within_its_size_and_keeps_what_is_newest() {
+#[test]
+fn the_store_stays_within_its_size_and_keeps_what_is_newest() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.db");
-    let max_bytes = 1 << 20;
+    let path = folder.path().join("trace");
+    let max_bytes = 4 << 20;
     let (telemetry, guard, _) = start(Store { max_bytes, ..Store::new(&path) });
-    let mut sent = 0;
-    while sent < 4_000 {
+    let size = || files(&path).iter().map(|file| std::fs::metadata(file).unwrap().len()).sum::<u64>();
+    let calls = 40_000;
+    for sent in 1..=calls {
         telemetry.emit(&message(&format!("call-{sent}"), ('1', '2'), "sip:alice@example.com", "sip:bob@example.com"));
-        sent += 1;
-        if sent % 100 == 0 {
+        if sent % 10_000 == 0 {
             while metric(&telemetry, "cusax_trace_records_total") < sent {
-                tokio::task::yield_now().await;
+                std::thread::yield_now();
             }
+            assert!(size() <= max_bytes, "{}", size());
+            assert_eq!(metric(&telemetry, "cusax_trace_store_bytes"), size());
         }
     }
-    guard.flush().await;
-    assert!(std::fs::metadata(&path).unwrap().len() <= max_bytes);
+    guard.flush();
+    assert!(size() > max_bytes / 4 * 3, "{}", size());
     assert_eq!(metric(&telemetry, "cusax_trace_dropped_total{reason=\"store\"}"), 0);
-    assert_ne!(find(&path, "call-3999").await.unwrap(), []);
-    let kept = find(&path, "alice@example.com").await.unwrap();
-    assert!(kept.len() > 100, "{}", kept.len());
-    assert!(kept.iter().all(|record| record.entry.call_id.as_deref() != Some("call-0")));
+    assert_ne!(find(&path, &[format!("call-{calls}")]).unwrap(), []);
+    let kept = find(&path, &["alice@example.com"]).unwrap();
+    assert_eq!(kept.len(), 10_000, "the newest of them");
+    let names: Vec<_> = kept.iter().map(|record| record.entry.call_id.clone().unwrap()).collect();
+    assert_eq!(names, (calls - 9_999..=calls).map(|call| format!("call-{call}")).collect::<Vec<_>>());
+    assert!(names.iter().all(|call| call != "call-1"));
 }
 
-#[tokio::test]
-async fn a_store_without_space_loses_records_counts_them_and_goes_on() {
+#[test]
+fn what_a_writer_left_unfinished_is_passed_over_and_written_on_after() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.db");
-    let (telemetry, guard, captured) = start(Store { max_bytes: 1, ..Store::new(&path) });
-    let mut large = invite();
-    large.summary.as_mut().unwrap().notes = vec!["x".repeat(1 << 20).into()];
-    telemetry.emit(&Event::SipMessage(large));
-    while metric(&telemetry, "cusax_trace_dropped_total{reason=\"store\"}") < 1 {
-        tokio::task::yield_now().await;
-    }
-    telemetry.emit(&Event::Moderation(mute()));
-    guard.flush().await;
-    assert_eq!(metric(&telemetry, "cusax_trace_records_total"), 1);
-    let log = captured.text();
-    assert!(log.contains(r#""stage":"degraded""#) && log.contains("full"), "{log}");
-    assert!(log.contains(r#""stage":"recovered""#), "{log}");
+    let path = folder.path().join("trace");
+    let event = |call| [message(call, ('1', '2'), "sip:alice@example.com", "sip:bob@example.com")];
+    let calls = || {
+        let found = find(&path, &["alice@example.com"]).unwrap();
+        found.into_iter().filter_map(|record| record.entry.call_id).collect::<Vec<_>>()
+    };
+    store(&path, &event("one"));
+    let whole = std::fs::metadata(&files(&path)[0]).unwrap().len();
+    store(&path, &event("two"));
+    assert_eq!(calls(), ["one", "two"]);
+    // Killed in the middle of the second record.
+    let torn = std::fs::OpenOptions::new().write(true).open(&files(&path)[0]).unwrap();
+    torn.set_len(whole + 40).unwrap();
+    assert_eq!(calls(), ["one"]);
+    let mut followed = Story::new(&path, &["alice@example.com"]);
+    assert_eq!(followed.read().unwrap().len(), 1);
+    store(&path, &event("three"));
+    assert_eq!(calls(), ["one", "three"]);
+    assert_eq!(followed.read().unwrap().len(), 1);
+    // Killed before there was a head.
+    std::fs::write(path.join("00000000000000999999.trace"), "cusax").unwrap();
+    assert_eq!(calls(), ["one", "three"]);
+    store(&path, &event("four"));
+    assert_eq!(calls(), ["one", "three", "four"]);
 }
 
-#[tokio::test]
-async fn a_store_that_cannot_be_opened_costs_records_and_one_line_until_it_can() {
+#[test]
+fn a_reader_beside_the_writer_sees_whole_records_in_order_and_each_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace");
+    let (telemetry, guard, _) = start(Store::new(&path));
+    let mut followed = Story::new(&path, &["alice@example.com"]);
+    let calls = 5_000;
+    let writing = std::thread::spawn(move || {
+        for call in 0..calls {
+            let event = message(&format!("{call}"), ('1', '2'), "sip:alice@example.com", "sip:bob@example.com");
+            telemetry.emit(&event);
+        }
+        guard.flush();
+    });
+    let mut seen: Vec<u32> = Vec::new();
+    while seen.len() < calls {
+        let new = followed.read().unwrap();
+        assert!(new.iter().all(|record| record.entry.text == "INVITE sip:bob@example.com SIP/2.0"));
+        seen.extend(new.iter().map(|record| record.entry.call_id.as_ref().unwrap().parse::<u32>().unwrap()));
+    }
+    writing.join().unwrap();
+    assert!(seen.iter().copied().eq(0..5_000));
+}
+
+#[test]
+fn two_processes_do_not_write_one_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace");
+    let (_first, first_guard, _) = start(Store::new(&path));
+    let (second, second_guard, log) = start(Store::new(&path));
+    second.emit(&Event::Moderation(mute()));
+    while metric(&second, "cusax_trace_dropped_total{reason=\"store\"}") < 1 {
+        std::thread::yield_now();
+    }
+    first_guard.flush();
+    second.emit(&Event::Moderation(mute()));
+    second_guard.flush();
+    assert_eq!(metric(&second, "cusax_trace_records_total"), 1);
+    assert!(log.text().contains("another process writes this trace store"), "{}", log.text());
+}
+
+#[test]
+fn an_older_versions_database_is_deleted_and_nothing_else_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cusax-trace.db");
+    let beside = |suffix: &str| folder.path().join(format!("cusax-trace.db{suffix}"));
+    std::fs::write(&path, b"SQLite format 3\0\x10\0 ... CREATE TABLE mention (value TEXT NOT NULL, ...").unwrap();
+    std::fs::write(beside("-wal"), "alice").unwrap();
+    store(&path, &[Event::Moderation(mute())]);
+    assert_eq!(find(&path, &["bob@example.com"]).unwrap().len(), 1);
+    assert!(path.is_dir() && !beside("-wal").exists());
+    // Somebody else's: a database, and a folder.
+    for (name, holds) in
+        [("accounts.db", &b"SQLite format 3\0\x10\0 ... CREATE TABLE cusax_account ("[..]), ("etc/passwd", b"root")]
+    {
+        let strange = folder.path().join(name);
+        let parent = strange.parent().unwrap();
+        std::fs::create_dir_all(parent).unwrap();
+        std::fs::set_permissions(parent, PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::write(&strange, holds).unwrap();
+        let path = if name.contains('/') { parent } else { &strange };
+        let (telemetry, guard, log) = start(Store::new(path));
+        telemetry.emit(&Event::Moderation(mute()));
+        guard.flush();
+        assert_eq!(metric(&telemetry, "cusax_trace_records_total"), 0);
+        assert!(log.text().contains(r#""stage":"degraded""#), "{}", log.text());
+        assert_eq!(std::fs::read(&strange).unwrap(), holds);
+        assert_eq!(mode(parent), 0o755);
+    }
+}
+
+/// Runs a test of this program once more, in a process whose files cannot be larger than 4 KiB: what a full disk is to
+/// one of 64 GiB.
+fn again_without_room(test: &str) -> std::process::Output {
+    let program = std::env::current_exe().unwrap();
+    let limited = r#"trap "" XFSZ; ulimit -S -f 8; exec "$0" --exact "$1" --nocapture"#;
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", limited]).arg(program).arg(test).env(WITHOUT_ROOM, "1").output().unwrap()
+}
+
+const WITHOUT_ROOM: &str = "CUSAX_TEST_WITHOUT_ROOM";
+
+#[test]
+fn a_store_without_room_loses_records_counts_them_says_so_once_and_goes_on() {
+    if std::env::var_os(WITHOUT_ROOM).is_none() {
+        let test = "trace::a_store_without_room_loses_records_counts_them_says_so_once_and_goes_on";
+        let output = again_without_room(test);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace");
+    let (telemetry, guard, log) = start(Store::new(&path));
+    let done = || {
+        metric(&telemetry, "cusax_trace_records_total")
+            + metric(&telemetry, "cusax_trace_dropped_total{reason=\"store\"}")
+    };
+    let event = Event::Moderation(mute());
+    for sent in 1..=30 {
+        telemetry.emit(&event);
+        while done() < sent {
+            std::thread::yield_now();
+        }
+    }
+    let stored = metric(&telemetry, "cusax_trace_records_total");
+    assert!((1..30).contains(&stored), "{stored}");
+    assert_eq!(find(&path, &["bob@example.com"]).unwrap().len() as u64, stored);
+    assert_eq!(log.text().matches("degraded").count(), 1, "{}", log.text());
+    let room = rustix::process::Rlimit { current: None, maximum: None };
+    rustix::process::setrlimit(rustix::process::Resource::Fsize, room).unwrap();
+    telemetry.emit(&event);
+    guard.flush();
+    assert_eq!(find(&path, &["bob@example.com"]).unwrap().len() as u64, stored + 1);
+    assert_eq!(log.text().matches("recovered").count(), 1, "{}", log.text());
+}
+
+#[test]
+fn what_is_very_long_is_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace");
+    let mut large = invite();
+    let summary = large.summary.as_mut().unwrap();
+    summary.first_line = "ä".repeat(1 << 20).into();
+    summary.notes = vec!["x".repeat(1 << 20).into(); 1_000];
+    store(&path, &[Event::SipMessage(large), Event::Moderation(mute())]);
+    let found = find(&path, &["bob@example.com"]).unwrap();
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[0].entry.text, "ä".repeat(2_048));
+    assert_eq!(found[0].entry.notes, vec!["x".repeat(4_096); 32]);
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_costs_records_and_one_line_until_it_can() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("not-yet");
-    let path = missing.join("trace.db");
+    let path = missing.join("trace");
     let (telemetry, guard, captured) = start(Store::new(&path));
     for lost in 1..=3 {
         telemetry.emit(&Event::Moderation(mute()));
         while metric(&telemetry, "cusax_trace_dropped_total{reason=\"store\"}") < lost {
-            tokio::task::yield_now().await;
+            std::thread::yield_now();
         }
     }
-    let error = find(&path, "bob@example.com").await.unwrap_err();
+    let error = find(&path, &["bob@example.com"]).unwrap_err();
     assert!(matches!(error, Error::File { .. }) && std::error::Error::source(&error).is_none(), "{error}");
     std::fs::create_dir(&missing).unwrap();
     telemetry.emit(&Event::Moderation(mute()));
-    guard.flush().await;
-    assert_eq!(find(&path, "bob@example.com").await.unwrap().len(), 1);
+    guard.flush();
+    assert_eq!(find(&path, &["bob@example.com"]).unwrap().len(), 1);
     let log = captured.text();
     assert_eq!(log.matches("degraded").count(), 1, "{log}");
     assert_eq!(log.matches("recovered").count(), 1, "{log}");
     assert_eq!(log.matches("moderation.mirrored").count(), 4, "{log}");
 }
 
-#[tokio::test]
-async fn a_full_queue_loses_records_and_delays_nobody() {
+static HELD: Mutex<()> = Mutex::new(());
+
+/// A clock that the thread which writes waits for, as it may for a disk.
+fn held_clock() -> SystemTime {
+    if std::thread::current().name() == Some("trace") {
+        drop(HELD.lock());
+    }
+    clock()
+}
+
+#[test]
+fn a_full_queue_loses_records_and_delays_nobody() {
     let folder = tempfile::tempdir().unwrap();
-    let (telemetry, guard, _) = start(Store::new(folder.path().join("trace.db")));
-    for _ in 0..10_000 {
-        telemetry.emit(&Event::Moderation(mute())); // the writer has had no turn yet
+    let captured = Captured::default();
+    let trace = Some(Store::new(folder.path().join("trace")));
+    let (telemetry, guard) = Telemetry::new(Config { clock: held_clock, trace, ..config(&captured) });
+    let held = HELD.lock();
+    let sent = 60_000;
+    for _ in 0..sent {
+        telemetry.emit(&Event::SipMessage(invite()));
     }
     let dropped = metric(&telemetry, "cusax_trace_dropped_total{reason=\"queue_full\"}");
-    guard.flush().await;
-    assert_eq!(dropped + metric(&telemetry, "cusax_trace_records_total"), 10_000);
+    drop(held);
+    guard.flush();
+    assert_eq!(dropped + metric(&telemetry, "cusax_trace_records_total"), sent);
     assert!(dropped > 0);
     telemetry.emit(&Event::Moderation(mute()));
     assert_eq!(metric(&telemetry, "cusax_trace_dropped_total{reason=\"closed\"}"), 1);
 }
 
 /// A call through the core, a room and a mute, as records.
-async fn story() -> Vec<Record> {
+fn story() -> Vec<Record> {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.db");
+    let path = folder.path().join("trace");
     let passed = |leg, direction, remote: &str, line: &str, status| {
         let mut message = invite();
         message.leg = leg;
@@ -302,13 +478,13 @@ async fn story() -> Vec<Record> {
             matches!(event, Event::Cue(_) | Event::XmppStanza(_) | Event::Moderation(_) | Event::Leg(_))
         }),
     );
-    store(&path, &events).await;
-    find(&path, "alice@example.com").await.unwrap()
+    store(&path, &events);
+    find(&path, &["alice@example.com"]).unwrap()
 }
 
-#[tokio::test]
-async fn a_ladder_reads_in_100_columns() {
-    let drawn = ladder(&story().await, 100, false);
+#[test]
+fn a_ladder_reads_in_100_columns() {
+    let drawn = ladder(&story(), 100, false);
     println!("{drawn}");
     for line in drawn.lines() {
         assert!(line.chars().count() <= 100, "{line}");
@@ -330,9 +506,9 @@ async fn a_ladder_reads_in_100_columns() {
     assert!(!drawn.contains('\x1b'), "{drawn}");
 }
 
-#[tokio::test]
-async fn colours_add_nothing_but_colours() {
-    let story = story().await;
+#[test]
+fn colours_add_nothing_but_colours() {
+    let story = story();
     let mut coloured = ladder(&story, 100, true);
     assert!(coloured.contains("\x1b[0;36m"));
     while let Some(start) = coloured.find('\x1b') {
