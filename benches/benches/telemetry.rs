@@ -3,6 +3,8 @@
 //! A call that nobody holds is 13 messages through a proxy (INVITE, 100, 180, 200, ACK, BYE, 200, most of them twice), and
 //! what was decided on the way. Making the events is not part of it.
 
+#![allow(clippy::disallowed_methods, reason = "a bench takes real time, and calls come at their own pace")]
+
 use std::fs;
 use std::io;
 use std::thread;
@@ -14,7 +16,7 @@ use cusax_event::sip::{
     Forwarded, Leg, Message, Method, Outcome, Summary, TransactionEnded, Transport, Upstream, UpstreamResult,
 };
 use cusax_event::{Correlation, Event, Identity, SessionId};
-use cusax_telemetry::trace::Store;
+use cusax_telemetry::trace::{Store, find};
 use cusax_telemetry::{Config, Guard, Output, Telemetry};
 
 const CALLER: &str = "sip:alice17@example.com";
@@ -171,5 +173,37 @@ fn one_call(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, one_call);
+/// How long it takes to find one call in a store that is full.
+fn search(criterion: &mut Criterion) {
+    let Ok(folder) = tempfile::tempdir() else { return };
+    let store = Store::new(folder.path().join("trace"));
+    let (telemetry, guard) = telemetry(Some(store.clone()));
+    let mut written = 0;
+    let mut number = 0;
+    while written < store.max_bytes {
+        number += 1;
+        for event in call(number) {
+            if let Event::SipMessage(_) = event {
+                telemetry.emit(&event);
+                written += 256;
+            }
+        }
+        if number % 2_000 == 0 {
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+    guard.flush();
+    let id = format!("{number:016x}-7f3a92@192.0.2.17");
+    let mut group = criterion.benchmark_group("telemetry");
+    group.sample_size(10);
+    for (name, id) in [("call_id", id.as_str()), ("nobody", "carol@example.com"), ("everybody", "alice17@example.com")]
+    {
+        group.bench_function(format!("search_full_store/{name}"), |bencher| {
+            bencher.iter(|| find(&store.path, &[id]).map_or(0, |records| records.len()));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, one_call, search);
 criterion_main!(benches);

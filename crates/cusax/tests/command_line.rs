@@ -146,8 +146,8 @@ fn usage_errors_exit_with_2_and_help_shows_examples() {
     }
 }
 
-#[tokio::test]
-async fn a_trace_finds_a_call_by_its_id_and_nothing_by_another() {
+#[test]
+fn a_trace_finds_a_call_by_its_id_and_nothing_by_another() {
     let folder = tempfile::tempdir().unwrap();
     let missing = cusax(&["trace", "call-1"], "", folder.path());
     assert_eq!(missing.status.code(), Some(1));

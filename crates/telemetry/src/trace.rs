@@ -27,7 +27,8 @@ pub(crate) use writer::{Queue, start};
 /// Where the trace store is, and its bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store {
-    /// The folder, created with mode 0700; nothing else may be in it. A database of an older version there is deleted.
+    /// The folder, created with mode 0700; nothing else may be in it. A database that an older version left there, or
+    /// beside it with `.db` at the end, is deleted.
     pub path: PathBuf,
     /// Older records are deleted, and with them those of the sixteenth of this time that they are of.
     pub max_age: Duration,

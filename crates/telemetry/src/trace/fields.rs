@@ -59,6 +59,38 @@ impl Tag {
         Self::Leg,
         Self::Ssrc,
     ];
+
+    /// What the field says of whose story the record is in.
+    pub(super) const fn key(self) -> Option<Key> {
+        match self {
+            Self::Session | Self::RemoteSession => Some(Key::Session),
+            Self::CallId => Some(Key::Call),
+            Self::Participant | Self::Conference | Self::Room | Self::Occupant => Some(Key::Name),
+            Self::Node
+            | Self::Event
+            | Self::Text
+            | Self::Method
+            | Self::Status
+            | Self::Retransmission
+            | Self::Note
+            | Self::Transport
+            | Self::Remote
+            | Self::Account
+            | Self::Leg
+            | Self::Ssrc => None,
+        }
+    }
+}
+
+/// What a record can be found by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    /// One half of a session.
+    Session,
+    /// A Call-ID.
+    Call,
+    /// A SIP address, JID, number or room.
+    Name,
 }
 
 /// Appends one record to a buffer.
@@ -80,7 +112,7 @@ impl<'a> Writer<'a> {
         let length = u16::try_from(value.len()).expect("every value is at most LONGEST bytes");
         self.out.extend_from_slice(&length.to_le_bytes());
         self.out.extend_from_slice(value);
-        self.findable |= !value.is_empty() && is_key(tag);
+        self.findable |= !value.is_empty() && tag.key().is_some();
     }
 
     /// Text, cut where it is longer than [`LONGEST`].
@@ -120,16 +152,6 @@ impl Write for Appended<'_> {
         self.0.extend_from_slice(text.as_bytes());
         Ok(())
     }
-}
-
-/// Whether a record can be found by a field.
-const fn is_key(tag: Tag) -> bool {
-    is_name(tag) || matches!(tag, Tag::Session | Tag::RemoteSession | Tag::CallId)
-}
-
-/// Whether a field holds a name: a SIP address, JID, number or room.
-pub(super) const fn is_name(tag: Tag) -> bool {
-    matches!(tag, Tag::Participant | Tag::Conference | Tag::Room | Tag::Occupant)
 }
 
 /// A record's time, lanes and fields; `None` for what is none.

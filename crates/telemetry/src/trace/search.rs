@@ -9,7 +9,7 @@ use cusax_event::SessionId;
 
 use super::Error;
 use super::entry::{Record, is_named};
-use super::fields::{self, Tag, is_name};
+use super::fields::{self, Key};
 use super::segment::{self, Frames, Segment};
 use crate::identities::canonical;
 
@@ -27,11 +27,16 @@ pub fn find(path: &Path, ids: &[impl AsRef<str>]) -> Result<Vec<Record>, Error> 
 pub struct Story {
     folder: PathBuf,
     sought: Vec<Sought>,
-    /// The sessions and calls that have to do with what is sought.
-    sessions: HashSet<Box<[u8]>>,
-    calls: HashSet<Box<[u8]>>,
+    known: Threads,
     /// The place up to which the store was read.
     read: u64,
+}
+
+/// The sessions and calls that have to do with what is sought.
+#[derive(Debug, Default)]
+struct Threads {
+    sessions: HashSet<Box<[u8]>>,
+    calls: HashSet<Box<[u8]>>,
 }
 
 /// What an identifier may be.
@@ -47,7 +52,7 @@ impl Story {
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, ids: &[impl AsRef<str>]) -> Self {
         let sought = ids.iter().map(|id| Sought::new(id.as_ref())).collect();
-        Self { folder: path.into(), sought, sessions: HashSet::new(), calls: HashSet::new(), read: 0 }
+        Self { folder: path.into(), sought, known: Threads::default(), read: 0 }
     }
 
     /// What is new in it since it was last read, the first time all. Newest 10,000, in the order of time.
@@ -57,49 +62,70 @@ impl Story {
     pub fn read(&mut self) -> Result<Vec<Record>, Error> {
         let failed = |cause| Error::File { path: self.folder.clone(), cause };
         let new = New::open(&self.folder, self.read).map_err(failed)?;
-        let mut found = VecDeque::new();
+        let mut found: VecDeque<(u64, Vec<u8>)> = VecDeque::new();
         // First what leads to sessions and calls, then all that is theirs, which may have come before.
-        let (mut sessions, mut calls) = (std::mem::take(&mut self.sessions), std::mem::take(&mut self.calls));
-        let end = new.each(u64::MAX, |_, record| {
-            if self.is_sought(record) {
-                for (tag, value) in threads(record) {
-                    if tag == Tag::CallId { &mut calls } else { &mut sessions }.insert(value.into());
-                }
+        let mut alone = HashSet::new();
+        let end = new.each(u64::MAX, |place, record| {
+            if is_sought(record, &self.sought) && !self.known.learn(record) {
+                alone.insert(place);
             }
         });
-        (self.sessions, self.calls) = (sessions, calls);
         self.read = end.map_err(failed)?;
-        new.each(self.read, |place, record| {
-            if self.is_of_thread(record) || self.is_sought(record) {
-                found.push_back((place, record.to_vec()));
-                if found.len() > LIMIT {
-                    found.pop_front();
+        if !(alone.is_empty() && self.known.is_empty()) {
+            new.each(self.read, |place, record| {
+                if self.known.has(record) || alone.contains(&place) {
+                    let oldest = if found.len() < LIMIT { None } else { found.pop_front() };
+                    let (_, mut bytes) = oldest.unwrap_or_default();
+                    bytes.clear();
+                    bytes.extend_from_slice(record);
+                    found.push_back((place, bytes));
                 }
-            }
-        })
-        .map_err(failed)?;
+            })
+            .map_err(failed)?;
+        }
         let row = |place| i64::try_from(place).unwrap_or(i64::MAX);
         let mut records: Vec<_> =
             found.iter().filter_map(|(place, record)| Record::read(row(*place), record)).collect();
         records.sort_by_key(|record| (record.at, record.row));
         Ok(records)
     }
+}
 
-    fn is_sought(&self, record: &[u8]) -> bool {
-        let Some((.., mut fields)) = fields::read(record) else { return false };
-        fields.any(|(tag, value)| self.sought.iter().any(|sought| sought.is(tag, value)))
+impl Threads {
+    /// Adds the session and the call that a record is of; false where it is of none.
+    fn learn(&mut self, record: &[u8]) -> bool {
+        let mut any = false;
+        for (tag, value) in fields::read(record).into_iter().flat_map(|(.., fields)| fields) {
+            let known = match tag.key() {
+                Some(Key::Session) => &mut self.sessions,
+                Some(Key::Call) => &mut self.calls,
+                Some(Key::Name) | None => continue,
+            };
+            any = true;
+            if !known.contains(value) {
+                known.insert(value.into());
+            }
+        }
+        any
     }
 
-    fn is_of_thread(&self, record: &[u8]) -> bool {
-        threads(record)
-            .any(|(tag, value)| if tag == Tag::CallId { &self.calls } else { &self.sessions }.contains(value))
+    fn has(&self, record: &[u8]) -> bool {
+        let Some((.., mut fields)) = fields::read(record) else { return false };
+        fields.any(|(tag, value)| match tag.key() {
+            Some(Key::Session) => self.sessions.contains(value),
+            Some(Key::Call) => self.calls.contains(value),
+            Some(Key::Name) | None => false,
+        })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sessions.is_empty() && self.calls.is_empty()
     }
 }
 
-/// The sessions and the call that a record is of.
-fn threads(record: &[u8]) -> impl Iterator<Item = (Tag, &[u8])> {
-    let fields = fields::read(record).map(|(.., fields)| fields);
-    fields.into_iter().flatten().filter(|(tag, _)| matches!(tag, Tag::Session | Tag::RemoteSession | Tag::CallId))
+fn is_sought(record: &[u8], sought: &[Sought]) -> bool {
+    let Some((.., mut fields)) = fields::read(record) else { return false };
+    fields.any(|(tag, value)| tag.key().is_some_and(|key| sought.iter().any(|sought| sought.is(key, value))))
 }
 
 impl Sought {
@@ -111,12 +137,11 @@ impl Sought {
         Self { session, call: id.trim().as_bytes().to_vec(), name: canonical(id) }
     }
 
-    fn is(&self, tag: Tag, value: &[u8]) -> bool {
-        match tag {
-            Tag::Session | Tag::RemoteSession => self.session.is_some_and(|session| session == *value),
-            Tag::CallId => !value.is_empty() && self.call == value,
-            tag if is_name(tag) => self.is_name(value),
-            _ => false,
+    fn is(&self, key: Key, value: &[u8]) -> bool {
+        match key {
+            Key::Session => self.session.is_some_and(|session| session == *value),
+            Key::Call => !value.is_empty() && self.call == value,
+            Key::Name => self.is_name(value),
         }
     }
 

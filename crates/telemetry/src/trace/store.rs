@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::segment::{self, Frames, Segment};
@@ -35,7 +35,9 @@ impl Log {
     /// Opens the folder, or makes it with mode 0700; goes on where the last writer ended.
     pub(super) fn open(store: &Store) -> Result<Self, Error> {
         let failed = |cause| Error::File { path: store.path.clone(), cause };
-        remove_old_database(&store.path).map_err(failed)?;
+        for path in [&store.path, &with(&store.path, ".db")] {
+            remove_old_database(path).map_err(failed)?;
+        }
         DirBuilder::new().recursive(false).mode(0o700).create(&store.path).or_else(exists).map_err(failed)?;
         let folder = File::open(&store.path).map_err(failed)?;
         let (segments, stranger) = Segment::all(&store.path).map_err(failed)?;
@@ -173,7 +175,8 @@ fn exists(cause: io::Error) -> io::Result<()> {
     if cause.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(cause) }
 }
 
-/// Removes what version 0.1 kept here: a database of SQLite with clear values, which nobody would delete any more.
+/// Removes what the first versions kept here: a database of clear values, which nobody would delete any more. Any other
+/// file stays.
 fn remove_old_database(path: &Path) -> io::Result<()> {
     if !fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) {
         return Ok(());
@@ -185,12 +188,14 @@ fn remove_old_database(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     fs::remove_file(path)?;
-    for suffix in ["-wal", "-shm"] {
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(suffix);
-        remove(Path::new(&beside))?;
-    }
-    Ok(())
+    ["-wal", "-shm"].iter().try_for_each(|suffix| remove(&with(path, suffix)))
+}
+
+/// A path with something at the end of its name.
+fn with(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
 }
 
 /// Removes a file that may be gone already.

@@ -303,13 +303,16 @@ fn two_processes_do_not_write_one_store() {
 #[test]
 fn an_older_versions_database_is_deleted_and_nothing_else_is() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("cusax-trace.db");
-    let beside = |suffix: &str| folder.path().join(format!("cusax-trace.db{suffix}"));
-    std::fs::write(&path, b"SQLite format 3\0\x10\0 ... CREATE TABLE mention (value TEXT NOT NULL, ...").unwrap();
-    std::fs::write(beside("-wal"), "alice").unwrap();
-    store(&path, &[Event::Moderation(mute())]);
-    assert_eq!(find(&path, &["bob@example.com"]).unwrap().len(), 1);
-    assert!(path.is_dir() && !beside("-wal").exists());
+    let at = |name: &str| folder.path().join(name);
+    for path in [at("old.db"), at("new")] {
+        let old = if path == at("new") { at("new.db") } else { path.clone() };
+        let log = old.with_extension("db-wal");
+        std::fs::write(&old, b"SQLite format 3\0\x10\0 ... CREATE TABLE mention (value TEXT NOT NULL, ...").unwrap();
+        std::fs::write(&log, "alice").unwrap();
+        store(&path, &[Event::Moderation(mute())]);
+        assert_eq!(find(&path, &["bob@example.com"]).unwrap().len(), 1);
+        assert!(!old.is_file() && !log.exists());
+    }
     // Somebody else's: a database, and a folder.
     for (name, holds) in
         [("accounts.db", &b"SQLite format 3\0\x10\0 ... CREATE TABLE cusax_account ("[..]), ("etc/passwd", b"root")]
