@@ -2,7 +2,8 @@
 //!
 //! - one thread for SIP and the conferences' control ([`worker`]),
 //! - one pinned thread for media ([`media`]),
-//! - tokio tasks for the component's stream ([`component`]), HTTP ([`http`]), and the stores ([`stores`]).
+//! - tokio tasks for the component's stream ([`component`]), HTTP ([`http`]), and the stores ([`stores`]),
+//! - and the threads of [`cusax_telemetry`], which write log and trace.
 
 mod accounts;
 mod complaint;
@@ -109,7 +110,7 @@ async fn serve(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode>
     })
     .await;
     tasks.abort_all();
-    guard.flush().await;
+    guard.flush();
     Ok(ExitCode::SUCCESS)
 }
 

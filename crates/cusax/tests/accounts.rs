@@ -99,11 +99,11 @@ fn a_header_that_is_none_is_told() {
 }
 
 /// What a trace store holds: how the first request of a phone ended, and what its login came to.
-async fn remember(folder: &Path, seen: &[(Method, u16, Option<AuthResult>)]) {
+fn remember(folder: &Path, seen: &[(Method, u16, Option<AuthResult>)]) {
     let clock = || SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let mut config = cusax_telemetry::Config::new("edge-1", [7; 32], clock);
     config.output = cusax_telemetry::Output::Writer(Box::new(std::io::sink()));
-    config.trace = Some(Store::new(folder.join("cusax-trace.db")));
+    config.trace = Some(Store::new(folder.join("cusax-trace")));
     let (telemetry, guard) = Telemetry::new(config);
     let remote = "192.0.2.7:5060".parse().unwrap();
     let alice = || Identity::uri("sip:alice@example.com");
@@ -133,11 +133,11 @@ async fn remember(folder: &Path, seen: &[(Method, u16, Option<AuthResult>)]) {
             telemetry.emit(&Event::SipAuth(Auth { result, algorithm, user, remote, correlation }));
         }
     }
-    guard.flush().await;
+    guard.flush();
 }
 
-#[tokio::test]
-async fn an_account_is_explained_by_what_it_is_and_what_it_did() {
+#[test]
+fn an_account_is_explained_by_what_it_is_and_what_it_did() {
     use AuthResult::{BadCredentials, Challenged, Mismatch, Ok};
     use Method::{Invite, Register};
     for (seen, code, verdict, next) in [
@@ -176,7 +176,7 @@ async fn an_account_is_explained_by_what_it_is_and_what_it_did() {
         let folder = folder();
         let add = ["account", "add", "alice", "--number", "+14045550100", "--password-stdin"];
         assert_eq!(cusax(&add, "s3cret", folder.path()).status.code(), Some(0));
-        remember(folder.path(), seen).await;
+        remember(folder.path(), seen);
         for name in ["alice", "sip:alice@example.com", "xmpp:alice@example.com", "+14045550100"] {
             let output = cusax(&["account", "explain", name], "", folder.path());
             let page = text(&output.stdout);
@@ -210,7 +210,7 @@ fn what_is_no_account_or_leads_nowhere_is_explained() {
     assert_eq!(cusax(&["account", "add", "alice", "--password-stdin"], "s3cret", folder.path()).status.code(), Some(0));
     let (code, page) = explain("alice");
     assert_eq!(code, Some(0));
-    assert!(page.contains("what it did is not known") && page.contains("cusax-trace.db"), "{page}");
+    assert!(page.contains("what it did is not known") && page.contains("cusax-trace"), "{page}");
     for (name, says, next) in [
         ("bob", "no account has bob@example.com", "make it: cusax account add bob"),
         ("+14045550109", "no account has +14045550109", "cusax account add USER --number +14045550109"),

@@ -146,8 +146,8 @@ fn usage_errors_exit_with_2_and_help_shows_examples() {
     }
 }
 
-#[tokio::test]
-async fn a_trace_finds_a_call_by_its_id_and_nothing_by_another() {
+#[test]
+fn a_trace_finds_a_call_by_its_id_and_nothing_by_another() {
     let folder = tempfile::tempdir().unwrap();
     let missing = cusax(&["trace", "call-1"], "", folder.path());
     assert_eq!(missing.status.code(), Some(1));
@@ -156,7 +156,7 @@ async fn a_trace_finds_a_call_by_its_id_and_nothing_by_another() {
     let clock = || SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let mut config = cusax_telemetry::Config::new("edge-1", [7; 32], clock);
     config.output = Output::Writer(Box::new(std::io::sink()));
-    config.trace = Some(Store::new(folder.path().join("cusax-trace.db")));
+    config.trace = Some(Store::new(folder.path().join("cusax-trace")));
     let (telemetry, guard) = Telemetry::new(config);
     telemetry.emit(&Event::SipCall(CallEnded {
         outcome: CallOutcome::Answered,
@@ -164,7 +164,7 @@ async fn a_trace_finds_a_call_by_its_id_and_nothing_by_another() {
         caller: Some(Identity::uri("sip:alice@example.com")),
         correlation: Correlation { call_id: Some("call-1".into()), ..Correlation::default() },
     }));
-    guard.flush().await;
+    guard.flush();
 
     for id in ["call-1", "sip:alice@example.com"] {
         let ladder = cusax(&["trace", id], "", folder.path());

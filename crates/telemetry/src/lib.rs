@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod backlog;
 mod identities;
 mod log;
 pub mod metrics;
@@ -15,11 +16,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use cusax_event::Event;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tracing::level_filters::LevelFilter;
-use tracing_appender::non_blocking::WorkerGuard;
 
+use backlog::Thread;
 pub use identities::Identities;
 pub use log::{EVENT_NAMES, Format, Output};
 use metrics::{Configured, Family, Metrics, Sampled};
@@ -93,29 +92,27 @@ impl Rendering {
 }
 
 impl Telemetry {
-    /// Starts the log's thread and, where there is a trace store, the task that writes it.
+    /// Starts the log's thread and, where there is a trace store, the one that writes it.
     ///
     /// # Panics
-    /// With a trace store, outside of a Tokio runtime.
+    /// Where the system has no thread left.
     pub fn new(config: Config) -> (Self, Guard) {
         let names = identities::Names::new(config.identities, &config.pseudonym_key);
         let node = config.node.clone();
-        let (log, lines, dropped) =
-            log::Log::new(config.node, names, config.level, config.log, config.output, config.clock);
-        let log_dropped = Box::new(move || u64::try_from(dropped.dropped_lines()).unwrap_or(u64::MAX));
+        let (log, lines) = log::Log::new(config.node, names, config.level, config.log, config.output, config.clock);
+        let log_dropped = log.dropped();
         let configured =
             Configured { upstreams: config.upstreams, component: config.component, revision: config.revision };
         let metrics = Metrics::new(configured, Sampled { log_dropped });
         let rendering = Arc::new(Rendering { metrics, log });
-        let (trace, written) = match config.trace {
+        let (trace, records) = match config.trace {
             None => (None, None),
             Some(store) => {
-                let (queue, writer) = trace::Writer::new(store, node, config.clock, Arc::clone(&rendering));
-                let (stop, stopped) = oneshot::channel();
-                (Some(queue), Some((stop, tokio::spawn(writer.run(stopped)))))
+                let (queue, records) = trace::start(store, node, config.clock, Arc::clone(&rendering));
+                (Some(queue), Some(records))
             }
         };
-        (Self(Arc::new(Inner { rendering, trace })), Guard { lines, written })
+        (Self(Arc::new(Inner { rendering, trace })), Guard { _records: records, _lines: lines })
     }
 
     /// Counts, logs and records one event; never waits.
@@ -139,21 +136,15 @@ impl Telemetry {
     }
 }
 
-/// Keeps what was emitted from being lost at the end; dropping it writes out the log and ends the trace.
+/// Keeps what was emitted from being lost at the end: dropping it writes out the trace, then the log.
 #[must_use = "what is not flushed is lost"]
 pub struct Guard {
-    lines: WorkerGuard,
-    written: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    // In this order: the end of the trace may have something to log.
+    _records: Option<Thread>,
+    _lines: Thread,
 }
 
 impl Guard {
-    /// Writes out the trace, then the log.
-    pub async fn flush(self) {
-        if let Some((stop, written)) = self.written {
-            drop(stop);
-            let ended = written.await;
-            debug_assert!(ended.is_ok(), "the writer does not panic");
-        }
-        drop(self.lines);
-    }
+    /// Writes out the trace, then the log; waits no longer than a disk or reader that works may take.
+    pub fn flush(self) {}
 }

@@ -10,17 +10,19 @@ mod line;
 mod pretty;
 
 use std::io::{self, IsTerminal, Write};
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use cusax_event::Event;
 use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt;
 
+use crate::backlog::{Backlog, Thread};
 use crate::identities::Names;
 use crate::timestamp;
 
@@ -55,10 +57,11 @@ pub(crate) struct Log {
     names: Names,
     level: LevelFilter,
     dispatch: Dispatch,
+    dropped: Arc<AtomicU64>,
 }
 
 impl Log {
-    /// Starts the writer's thread; the guard flushes it when dropped.
+    /// Starts the writer's thread.
     pub(crate) fn new(
         node: String,
         names: Names,
@@ -66,17 +69,19 @@ impl Log {
         format: Format,
         output: Output,
         clock: fn() -> SystemTime,
-    ) -> (Self, WorkerGuard, ErrorCounter) {
-        let (writer, colour): (Box<dyn Write + Send>, bool) = match output {
+    ) -> (Self, Thread) {
+        let (mut writer, colour): (Box<dyn Write + Send>, bool) = match output {
             Output::Stdout => (Box::new(io::stdout()), io::stdout().is_terminal()),
             Output::Writer(writer) => (writer, false),
         };
-        let (writer, guard) = NonBlockingBuilder::default()
-            .lossy(true)
-            .buffered_lines_limit(BUFFERED_LINES)
-            .thread_name("log")
-            .finish(writer);
-        let dropped = writer.error_counter();
+        let lines = Arc::new(Backlog::new(WAITING));
+        let thread = Thread::start("log", Arc::clone(&lines), IDLE, move |lines| {
+            // A reader that is gone takes nothing: whoever asks why has another way to hear of it.
+            let _ = writer.write_all(lines).and_then(|()| writer.flush());
+        });
+        let dropped = Arc::default();
+        let lines = Lines { lines, dropped: Arc::clone(&dropped) };
+        let writer = move || lines.clone();
         let registry = tracing_subscriber::registry().with(level);
         let dispatch = match format {
             Format::Json => {
@@ -97,7 +102,13 @@ impl Log {
                 Dispatch::new(registry.with(lines))
             }
         };
-        (Self { node, names, level, dispatch }, guard, dropped)
+        (Self { node, names, level, dispatch, dropped }, thread)
+    }
+
+    /// Tells how many lines were lost.
+    pub(crate) fn dropped(&self) -> Box<dyn Fn() -> u64 + Send + Sync> {
+        let dropped = Arc::clone(&self.dropped);
+        Box::new(move || dropped.load(Ordering::Relaxed))
     }
 
     /// Writes the line of an event, unless its level is switched off.
@@ -109,6 +120,26 @@ impl Log {
     }
 }
 
+/// The way to the log's thread; each write is a whole line.
+#[derive(Clone)]
+struct Lines {
+    lines: Arc<Backlog>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.lines.push(line).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 struct Clock(fn() -> SystemTime);
 
 impl FormatTime for Clock {
@@ -117,5 +148,8 @@ impl FormatTime for Clock {
     }
 }
 
-/// Lines that wait for a slow reader, about 8 MiB of them.
-const BUFFERED_LINES: usize = 16_384;
+/// Bytes of lines that wait for a slow reader, about 10,000 lines, and as many that are being read.
+const WAITING: usize = 4 << 20;
+
+/// Nothing is to be done while nothing is logged.
+const IDLE: Duration = Duration::from_secs(3_600);

@@ -1,12 +1,18 @@
-//! The trace store: what happened to whom, in clear, in a private and bounded file.
+//! The trace store: what happened to whom, in clear, in a private and bounded folder.
 //!
 //! It resolves the pseudonyms of the log: every SIP message's first line, every stanza's summary, every decision, with the
 //! identifiers that apply. Bodies and secrets never come in. [`find`] gives the whole story of a
 //! Session-ID, Call-ID, SIP address, JID, number or room, and [`ladder`] draws it.
+//!
+//! It is left on at full load: whoever emits an event copies a few hundred bytes, one thread appends what has gathered to
+//! a file, and there is no index. Whoever asks reads it all, which takes a second at most.
 
 mod entry;
+mod fields;
 mod ladder;
+mod record;
 mod search;
+mod segment;
 mod store;
 mod writer;
 
@@ -15,17 +21,18 @@ use std::time::Duration;
 
 pub use entry::{Entry, Lane, Record};
 pub use ladder::ladder;
-pub use search::{find, find_after};
-pub(crate) use writer::{Queue, Writer};
+pub use search::{Story, find};
+pub(crate) use writer::{Queue, start};
 
 /// Where the trace store is, and its bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store {
-    /// The file, created with mode 0600.
+    /// The folder, created with mode 0700; nothing else may be in it. A database that an older version left there, or
+    /// beside it with `.db` at the end, is deleted.
     pub path: PathBuf,
-    /// Older records are deleted.
+    /// Older records are deleted, and with them those of the sixteenth of this time that they are of.
     pub max_age: Duration,
-    /// The oldest records are deleted before the file outgrows this; its write-ahead log comes on top (a few MiB).
+    /// The oldest sixteenth is deleted before the folder outgrows this; it is at least 4 MiB.
     pub max_bytes: u64,
 }
 
@@ -41,21 +48,26 @@ impl Store {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The file is not there or may not be opened.
+    /// The folder is not there, or something in it cannot be read or written.
     #[error("{}: {cause}", path.display())]
     File {
-        /// The file.
+        /// The folder.
         path: PathBuf,
         /// What the system said.
         cause: std::io::Error,
     },
-    /// The database refused.
-    #[error("trace store: {0}")]
-    Database(sqlx::Error),
-}
-
-impl From<sqlx::Error> for Error {
-    fn from(cause: sqlx::Error) -> Self {
-        Self::Database(cause)
-    }
+    /// The folder has something else in it.
+    #[error("{} is no trace store: {} is in it", path.display(), stranger.display())]
+    Stranger {
+        /// The folder.
+        path: PathBuf,
+        /// What is in it.
+        stranger: PathBuf,
+    },
+    /// Another process writes it.
+    #[error("{}: another process writes this trace store", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
 }

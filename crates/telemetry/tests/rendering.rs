@@ -8,5 +8,7 @@ mod log;
 mod metrics;
 #[path = "rendering/samples.rs"]
 mod samples;
+#[path = "rendering/store.rs"]
+mod store;
 #[path = "rendering/trace.rs"]
 mod trace;

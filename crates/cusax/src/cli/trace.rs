@@ -1,12 +1,12 @@
 //! `cusax trace`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use cusax_telemetry::trace::{Record, find, find_after, ladder};
+use cusax_telemetry::trace::{Record, Story, find, ladder};
 
 use super::{ConfigFile, output};
 
@@ -31,20 +31,21 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         Ok(config) => config,
         Err(code) => return Ok(code),
     };
+    let store = &config.telemetry.trace;
+    if !options.follow {
+        return tell(options, store);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        if !options.follow {
-            return tell(options, &config.telemetry.trace).await;
-        }
         tokio::select! {
-            told = follow(options, config.telemetry.trace) => told,
+            told = follow(options, store) => told,
             interrupted = tokio::signal::ctrl_c() => Ok(interrupted.map(|()| ExitCode::SUCCESS)?),
         }
     })
 }
 
-async fn tell(options: &Options, store: &Path) -> anyhow::Result<ExitCode> {
-    let records = find(store, &options.id).await.context(NO_STORE)?;
+fn tell(options: &Options, store: &Path) -> anyhow::Result<ExitCode> {
+    let records = find(store, &[&options.id]).context(NO_STORE)?;
     if records.is_empty() {
         output::tell(&format!("nothing is known of {:?} (see telemetry.trace in the configuration)\n", options.id));
         return Ok(ExitCode::FAILURE);
@@ -54,13 +55,12 @@ async fn tell(options: &Options, store: &Path) -> anyhow::Result<ExitCode> {
 }
 
 /// Draws the whole ladder anew on a terminal, and only what is new elsewhere. Ends with an error only.
-async fn follow(options: &Options, store: PathBuf) -> anyhow::Result<ExitCode> {
+async fn follow(options: &Options, store: &Path) -> anyhow::Result<ExitCode> {
     let redrawn = !options.json && output::is_terminal();
+    let mut followed = Story::new(store, &[&options.id]);
     let mut story = Vec::new();
-    let mut last = 0;
     loop {
-        let new = find_after(&store, &options.id, last).await.context(NO_STORE)?;
-        last = new.iter().map(|record| record.row).fold(last, i64::max);
+        let new = followed.read().context(NO_STORE)?;
         if redrawn && !new.is_empty() {
             story.extend(new);
             story.drain(..story.len().saturating_sub(LONGEST_STORY));

@@ -45,7 +45,7 @@ fn stores(config: &Config, report: &mut Report<'_, '_>) {
         report.refuse(at!["directory", "state"], "accounts and state are in one file", advice);
     }
     if accounts == Some(trace) || trace == state {
-        let advice = "write a file of its own, such as \"cusax-trace.db\"";
+        let advice = "write a folder of its own, such as \"cusax-trace\"";
         report.refuse(at!["telemetry", "trace"], "the trace store is also the file of accounts or state", advice);
     }
 }

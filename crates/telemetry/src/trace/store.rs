@@ -1,138 +1,216 @@
-//! The trace's database: its schema, what is written to it and what is deleted from it.
+//! The folder of the trace: segments, of which the newest is written and the oldest are deleted.
 
-use std::fs::{OpenOptions, Permissions};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
-
-use super::entry::Entry;
+use super::segment::{self, Frames, Segment};
 use super::{Error, Store};
 use crate::timestamp;
 
-/// An open trace store.
-pub(super) struct Database {
-    connection: SqliteConnection,
-    max_age: Duration,
-    max_pages: i64,
+/// An open trace store, which this process alone writes.
+pub(super) struct Log {
+    store: Store,
+    /// Held open, for it is locked.
+    _folder: File,
+    /// The oldest first; the last is the one that is written.
+    segments: Vec<Kept>,
+    last: Option<File>,
+    /// The place after the last record: it only grows.
+    end: u64,
+    /// Bytes of a whole segment.
+    segment_bytes: u64,
 }
 
-impl Database {
-    /// Opens the file, or creates it with mode 0600.
-    pub(super) async fn open(store: &Store) -> Result<Self, Error> {
-        let private = |cause| Error::File { path: store.path.clone(), cause };
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&store.path);
-        file.and_then(|file| file.set_permissions(Permissions::from_mode(0o600))).map_err(private)?;
-        let max_pages = i64::try_from(store.max_bytes / PAGE_BYTES).unwrap_or(i64::MAX).max(LEAST_PAGES);
-        let mut connection = SqliteConnectOptions::new()
-            .filename(&store.path)
-            .page_size(u32::try_from(PAGE_BYTES).unwrap_or(u32::MAX))
-            .auto_vacuum(SqliteAutoVacuum::Incremental)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Off) // a crash of the machine may cost the last records, nothing more
-            .busy_timeout(Duration::from_secs(1))
-            .pragma("max_page_count", max_pages.to_string())
-            .pragma("journal_size_limit", "4194304")
-            .disable_statement_logging()
-            .connect()
-            .await?;
-        connection.execute(SCHEMA).await?;
-        Ok(Self { connection, max_age: store.max_age, max_pages })
-    }
+struct Kept {
+    segment: Segment,
+    /// Microseconds since 1970.
+    begun: i64,
+    bytes: u64,
+}
 
-    /// Stores a batch, all or nothing.
-    pub(super) async fn insert(&mut self, batch: &[(SystemTime, Entry)]) -> Result<(), Error> {
-        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-        let last: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'record'")
-            .fetch_one(&mut *transaction)
-            .await?;
-        let rows = || batch.iter().zip(last + 1..);
-        let records = json(rows().map(|((at, entry), row)| (row, timestamp::micros(*at), entry)));
-        let mentions = json(rows().flat_map(|((_, entry), row)| {
-            entry.keys().into_iter().map(move |(key, value)| (row, key.as_str(), value))
-        }));
-        sqlx::query(
-            "INSERT INTO record (id, at, entry)
-             SELECT value ->> 0, value ->> 1, value -> 2 FROM json_each(?)",
-        )
-        .bind(records)
-        .execute(&mut *transaction)
-        .await?;
-        sqlx::query(
-            "INSERT INTO mention (record, key, value)
-             SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)",
-        )
-        .bind(mentions)
-        .execute(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        Ok(())
-    }
-
-    /// Deletes what is too old and, where the file is nearly full, the oldest quarter; gives back the room.
-    pub(super) async fn prune(&mut self, now: SystemTime) -> Result<(), Error> {
-        let oldest = timestamp::micros(now.checked_sub(self.max_age).unwrap_or(SystemTime::UNIX_EPOCH));
-        let expired: Option<i64> = sqlx::query_scalar("SELECT MAX(id) FROM record WHERE at < ?")
-            .bind(oldest)
-            .fetch_one(&mut self.connection)
-            .await?;
-        let mut end = expired;
-        if self.used_pages().await? > self.max_pages / 10 * 8 {
-            let quarter: Option<i64> = sqlx::query_scalar("SELECT MIN(id) + (MAX(id) - MIN(id)) / 4 FROM record")
-                .fetch_one(&mut self.connection)
-                .await?;
-            end = end.max(quarter);
+impl Log {
+    /// Opens the folder, or makes it with mode 0700; goes on where the last writer ended.
+    pub(super) fn open(store: &Store) -> Result<Self, Error> {
+        let failed = |cause| Error::File { path: store.path.clone(), cause };
+        for path in [&store.path, &with(&store.path, ".db")] {
+            remove_old_database(path).map_err(failed)?;
         }
-        let Some(end) = end else { return Ok(()) };
-        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-        sqlx::query("DELETE FROM mention WHERE record <= ?").bind(end).execute(&mut *transaction).await?;
-        sqlx::query("DELETE FROM record WHERE id <= ?").bind(end).execute(&mut *transaction).await?;
-        transaction.commit().await?;
-        self.connection.execute("PRAGMA incremental_vacuum").await?;
+        DirBuilder::new().recursive(false).mode(0o700).create(&store.path).or_else(exists).map_err(failed)?;
+        let folder = File::open(&store.path).map_err(failed)?;
+        let (segments, stranger) = Segment::all(&store.path).map_err(failed)?;
+        if let Some(stranger) = stranger {
+            return Err(Error::Stranger { path: store.path.clone(), stranger });
+        }
+        folder.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => Error::InUse { path: store.path.clone() },
+            TryLockError::Error(cause) => failed(cause),
+        })?;
+        folder.set_permissions(Permissions::from_mode(0o700)).map_err(failed)?;
+        let segment_bytes = store.max_bytes.max(LEAST_BYTES) / SEGMENTS;
+        let (store, _folder) = (store.clone(), folder);
+        let mut log = Self { store, _folder, segments: Vec::new(), last: None, end: 0, segment_bytes };
+        for segment in segments {
+            log.keep(segment).map_err(failed)?;
+        }
+        log.resume().map_err(failed)?;
+        Ok(log)
+    }
+
+    /// Takes up a segment that is there; one that was never begun right is nothing to keep.
+    fn keep(&mut self, segment: Segment) -> io::Result<()> {
+        match segment.begun()? {
+            Some(begun) => {
+                let bytes = fs::metadata(&segment.path)?.len();
+                self.segments.push(Kept { segment, begun, bytes });
+                Ok(())
+            }
+            None => fs::remove_file(&segment.path),
+        }
+    }
+
+    /// Goes on after the last whole record.
+    fn resume(&mut self) -> io::Result<()> {
+        let Some(last) = self.segments.last_mut() else { return Ok(()) };
+        let file = OpenOptions::new().read(true).append(true).open(&last.segment.path)?;
+        let mut bytes = Vec::new();
+        let begin = segment::read(&file, 0, last.bytes, &mut bytes)?;
+        let mut frames = Frames::new(&bytes);
+        frames.by_ref().for_each(drop);
+        last.bytes = begin + frames.offset as u64;
+        file.set_len(last.bytes)?;
+        self.end = last.segment.base + last.bytes;
+        self.last = Some(file);
         Ok(())
     }
 
-    /// The file's size.
-    pub(super) async fn bytes(&mut self) -> Result<i64, Error> {
-        let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut self.connection).await?;
-        Ok(pages.saturating_mul(PAGE_BYTES.cast_signed()))
+    /// Appends whole frames, and counts in `written` the records that came to the file.
+    pub(super) fn append(&mut self, now: SystemTime, mut frames: &[u8], written: &mut u64) -> Result<(), Error> {
+        self.prune(now)?;
+        while !frames.is_empty() {
+            let last = self.segments.last().filter(|_| self.last.is_some());
+            let room = last.map_or(0, |last| self.segment_bytes.saturating_sub(last.bytes));
+            let (records, length) = fitting(frames, room);
+            if length == 0 {
+                self.begin(now)?;
+                continue;
+            }
+            let (piece, rest) = frames.split_at(length);
+            self.write(piece).map_err(|cause| self.failed(cause))?;
+            *written += records;
+            frames = rest;
+        }
+        Ok(())
     }
 
-    async fn used_pages(&mut self) -> Result<i64, Error> {
-        let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut self.connection).await?;
-        let free: i64 = sqlx::query_scalar("PRAGMA freelist_count").fetch_one(&mut self.connection).await?;
-        Ok(pages - free)
+    fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        let (Some(kept), Some(file)) = (self.segments.last_mut(), &mut self.last) else { return Ok(()) };
+        if let Err(cause) = file.write_all(piece) {
+            // What came of it must not be between this and the next.
+            if file.set_len(kept.bytes).is_err() {
+                self.last = None;
+            }
+            return Err(cause);
+        }
+        kept.bytes += piece.len() as u64;
+        self.end += piece.len() as u64;
+        Ok(())
     }
 
-    /// Closes the file; its write-ahead log is taken in.
-    pub(super) async fn close(self) -> Result<(), Error> {
-        Ok(self.connection.close().await?)
+    /// Begins a segment, after room was made for all of it.
+    fn begin(&mut self, now: SystemTime) -> Result<(), Error> {
+        let limit = self.store.max_bytes.max(LEAST_BYTES) - self.segment_bytes;
+        while self.bytes() > limit {
+            self.delete_oldest()?;
+        }
+        self.last = None;
+        let (segment, begun) = (Segment::at(&self.store.path, self.end), timestamp::micros(now));
+        self.last = Some(segment.create(begun).map_err(|cause| self.failed(cause))?);
+        let bytes = segment::HEAD as u64;
+        self.end += bytes;
+        self.segments.push(Kept { segment, begun, bytes });
+        Ok(())
+    }
+
+    /// Deletes what is too old, and closes a segment that has been written for long enough: it is deleted as a whole.
+    pub(super) fn prune(&mut self, now: SystemTime) -> Result<(), Error> {
+        let age = |kept: &Kept| now.duration_since(timestamp::from_micros(kept.begun)).unwrap_or(Duration::ZERO);
+        let max_age = self.store.max_age;
+        if self.segments.last().is_some_and(|last| age(last) > max_age / SPANS) {
+            self.last = None;
+        }
+        while self.segments.first().is_some_and(|first| age(first) > max_age) {
+            self.delete_oldest()?;
+        }
+        Ok(())
+    }
+
+    fn delete_oldest(&mut self) -> Result<(), Error> {
+        if let Some(oldest) = self.segments.first() {
+            remove(&oldest.segment.path).map_err(|cause| self.failed(cause))?;
+            self.segments.remove(0);
+        }
+        Ok(())
+    }
+
+    /// The size of all segments.
+    pub(super) fn bytes(&self) -> u64 {
+        self.segments.iter().map(|kept| kept.bytes).sum()
+    }
+
+    fn failed(&self, cause: io::Error) -> Error {
+        Error::File { path: self.store.path.clone(), cause }
     }
 }
 
-/// A JSON array, which one statement turns into rows: one bind instead of thousands.
-fn json(rows: impl Iterator<Item = impl serde::Serialize>) -> String {
-    serde_json::to_string(&rows.collect::<Vec<_>>()).expect("its keys are strings and its values finite")
+/// How many frames fit into so much room, and their length.
+fn fitting(frames: &[u8], room: u64) -> (u64, usize) {
+    let lengths = segment::ends(frames).take_while(|end| *end as u64 <= room);
+    lengths.fold((0, 0), |(records, _), end| (records + 1, end))
 }
 
-const PAGE_BYTES: u64 = 4_096;
+fn exists(cause: io::Error) -> io::Result<()> {
+    if cause.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(cause) }
+}
 
-/// A store smaller than this (256 KiB) holds no batch.
-const LEAST_PAGES: i64 = 64;
+/// Removes what the first versions kept here: a database of clear values, which nobody would delete any more. Any other
+/// file stays.
+fn remove_old_database(path: &Path) -> io::Result<()> {
+    if !fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) {
+        return Ok(());
+    }
+    let mut first_page = Vec::new();
+    File::open(path)?.take(4_096).read_to_end(&mut first_page)?;
+    let has = |text: &[u8]| first_page.windows(text.len()).any(|window| window == text);
+    if !first_page.starts_with(b"SQLite format 3\0") || !has(b"CREATE TABLE mention") {
+        return Ok(());
+    }
+    fs::remove_file(path)?;
+    ["-wal", "-shm"].iter().try_for_each(|suffix| remove(&with(path, suffix)))
+}
 
-const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS record (
-    id    INTEGER PRIMARY KEY AUTOINCREMENT,
-    at    INTEGER NOT NULL, -- microseconds since 1970
-    entry TEXT NOT NULL     -- JSON
-);
-CREATE INDEX IF NOT EXISTS record_at ON record (at);
-CREATE TABLE IF NOT EXISTS mention (
-    value  TEXT NOT NULL,
-    key    TEXT NOT NULL, -- session, call or name
-    record INTEGER NOT NULL,
-    PRIMARY KEY (value, key, record)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS mention_record ON mention (record);
-";
+/// A path with something at the end of its name.
+fn with(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+/// Removes a file that may be gone already.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// A store is so many segments: the part of it that is deleted at once.
+const SEGMENTS: u64 = 16;
+
+/// A segment holds so much of the time that records are kept.
+const SPANS: u32 = 16;
+
+/// A store that is meant to be smaller has this size: a segment of it (256 KiB) takes the largest record.
+const LEAST_BYTES: u64 = 4 << 20;

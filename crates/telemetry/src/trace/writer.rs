@@ -1,124 +1,96 @@
-//! The one task that writes the trace: it alone waits for the disk.
+//! From the threads that calls run on to the disk, for which only the thread `trace` waits.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cusax_event::Event;
 use cusax_event::service::{Lifecycle, Stage};
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
 
-use super::entry::Entry;
-use super::store::Database;
-use super::{Error, Store};
+use super::record::Draft;
+use super::store::Log;
+use super::{Error, Store, segment};
 use crate::Rendering;
+use crate::backlog::{Backlog, Refused, Thread};
 use crate::metrics::TraceDrop;
 
-type Told = (SystemTime, Entry);
-
-/// The bounded way to the writer.
+/// The bounded way to the thread that writes.
 pub(crate) struct Queue {
     node: String,
     clock: fn() -> SystemTime,
-    entries: mpsc::Sender<Told>,
+    records: Arc<Backlog>,
 }
 
 impl Queue {
-    /// Hands an event to the writer; where the queue is full, the record is lost.
+    /// Makes an event's record and hands it over; where too many wait, it is lost.
     pub(crate) fn offer(&self, event: &Event) -> Result<(), TraceDrop> {
-        let Some(entry) = Entry::of(&self.node, event) else { return Ok(()) };
-        self.entries.try_send(((self.clock)(), entry)).map_err(|error| match error {
-            TrySendError::Full(_) => TraceDrop::QueueFull,
-            TrySendError::Closed(_) => TraceDrop::Closed,
+        thread_local! {
+            static FRAME: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        }
+        FRAME.with_borrow_mut(|frame| {
+            frame.clear();
+            segment::frame(frame, |out| Draft { node: &self.node, clock: self.clock, event, out }.write());
+            if frame.is_empty() {
+                return Ok(());
+            }
+            self.records.push(frame).map_err(|refused| match refused {
+                Refused::Full => TraceDrop::QueueFull,
+                Refused::Ended => TraceDrop::Closed,
+            })
         })
     }
 }
 
-/// Writes what comes through the queue, in batches.
-pub(crate) struct Writer {
+/// Starts the thread that writes what comes through the queue.
+pub(crate) fn start(
+    store: Store,
+    node: String,
+    clock: fn() -> SystemTime,
+    rendering: Arc<Rendering>,
+) -> (Queue, Thread) {
+    let records = Arc::new(Backlog::new(QUEUE));
+    let mut writer = Writer { store, rendering, clock, log: None, failing: false };
+    writer.write(&mut []);
+    let thread = Thread::start("trace", Arc::clone(&records), IDLE, move |frames| writer.write(frames));
+    (Queue { node, clock, records }, thread)
+}
+
+struct Writer {
     store: Store,
     rendering: Arc<Rendering>,
     clock: fn() -> SystemTime,
-    entries: mpsc::Receiver<Told>,
-    database: Option<Database>,
+    log: Option<Log>,
     /// True while the store is known to fail: one log line says so, not one for each batch.
     failing: bool,
 }
 
 impl Writer {
-    pub(crate) fn new(
-        store: Store,
-        node: String,
-        clock: fn() -> SystemTime,
-        rendering: Arc<Rendering>,
-    ) -> (Queue, Self) {
-        let (sender, entries) = mpsc::channel(QUEUE);
-        let queue = Queue { node, clock, entries: sender };
-        (queue, Self { store, rendering, clock, entries, database: None, failing: false })
+    /// Stores whole frames, or counts as lost what could not be; a store that could not be opened is tried again each time.
+    fn write(&mut self, frames: &mut [u8]) {
+        segment::seal(frames);
+        let mut stored = 0;
+        let result = self.try_write(frames, &mut stored);
+        let metrics = self.rendering.metrics.trace();
+        metrics.stored.inc_by(stored);
+        if let Ok(bytes) = &result {
+            metrics.bytes.set(i64::try_from(*bytes).unwrap_or(i64::MAX));
+        } else {
+            metrics.dropped(TraceDrop::Store, segment::ends(frames).count() as u64 - stored);
+        }
+        self.note(&result);
     }
 
-    /// Writes until `stop` is told or dropped, then what is still queued.
-    pub(crate) async fn run(mut self, mut stop: oneshot::Receiver<()>) {
-        let mut batch = Vec::with_capacity(BATCH);
-        let mut stopping = false;
-        self.write(&[]).await;
-        loop {
-            tokio::select! {
-                biased;
-                _ = &mut stop, if !stopping => {
-                    stopping = true;
-                    self.entries.close();
-                }
-                received = self.entries.recv_many(&mut batch, BATCH) => {
-                    if received == 0 {
-                        break;
-                    }
-                    self.write(&batch).await;
-                    batch.clear();
-                }
-                () = tokio::time::sleep(IDLE) => self.write(&[]).await, // records grow old while nothing happens
-            }
-        }
-        if let Some(database) = self.database.take() {
-            let closed = database.close().await;
-            self.noted(&closed);
-        }
-    }
-
-    /// Stores a batch or counts it as lost; a store that failed is opened again with the next batch.
-    async fn write(&mut self, batch: &[Told]) {
-        let written = self.try_write(batch).await;
-        let records = u64::try_from(batch.len()).unwrap_or(u64::MAX);
-        let trace = self.rendering.metrics.trace();
-        match &written {
-            Ok(bytes) => {
-                trace.stored.inc_by(records);
-                trace.bytes.set(*bytes);
-            }
-            Err(_) => {
-                trace.dropped(TraceDrop::Store, records);
-                self.database = None;
-            }
-        }
-        self.noted(&written);
-    }
-
-    async fn try_write(&mut self, batch: &[Told]) -> Result<i64, Error> {
-        let mut database = match self.database.take() {
-            Some(database) => database,
-            None => Database::open(&self.store).await?,
+    fn try_write(&mut self, frames: &[u8], stored: &mut u64) -> Result<u64, Error> {
+        let log = match &mut self.log {
+            Some(log) => log,
+            None => self.log.insert(Log::open(&self.store)?),
         };
-        database.prune((self.clock)()).await?;
-        if !batch.is_empty() {
-            database.insert(batch).await?;
-        }
-        let bytes = database.bytes().await?;
-        self.database = Some(database);
-        Ok(bytes)
+        log.append((self.clock)(), frames, stored)?;
+        Ok(log.bytes())
     }
 
     /// Says once that the store fails, and once that it works again.
-    fn noted<T>(&mut self, result: &Result<T, Error>) {
+    fn note<T>(&mut self, result: &Result<T, Error>) {
         let (stage, detail) = match result {
             Err(error) if !self.failing => (Stage::Degraded, error.to_string()),
             Ok(_) if self.failing => (Stage::Recovered, "trace store".to_owned()),
@@ -129,11 +101,8 @@ impl Writer {
     }
 }
 
-/// Records that wait for the disk, a few MiB of them.
-const QUEUE: usize = 8_192;
-
-/// Records of one transaction.
-const BATCH: usize = 512;
+/// Bytes of records that wait for the disk, and as many that are being written: a second of 2,000 calls a second.
+const QUEUE: usize = 8 << 20;
 
 /// How often records are deleted that grew too old while nothing happened.
 const IDLE: Duration = Duration::from_secs(60);

@@ -1,28 +1,25 @@
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::samples::{Captured, clock, config, every_event, invite, mute};
 use cusax_event::sip::{self, Direction};
 use cusax_event::{Correlation, Event, Identity};
-use cusax_telemetry::trace::{Error, Lane, Record, Store, find, find_after, ladder};
+use cusax_telemetry::trace::{Lane, Record, Store, Story, find, ladder};
 use cusax_telemetry::{Config, Guard, Telemetry};
 
-fn start(store: Store) -> (Telemetry, Guard, Captured) {
+pub(crate) fn start(store: Store) -> (Telemetry, Guard, Captured) {
     let captured = Captured::default();
     let (telemetry, guard) = Telemetry::new(Config { trace: Some(store), ..config(&captured) });
     (telemetry, guard, captured)
 }
 
 /// Stores these events and ends.
-async fn store(path: &Path, events: &[Event]) {
+pub(crate) fn store(path: &Path, events: &[Event]) {
     let (telemetry, guard, _) = start(Store::new(path));
     events.iter().for_each(|event| telemetry.emit(event));
-    guard.flush().await;
+    guard.flush();
 }
 
-fn metric(telemetry: &Telemetry, name: &str) -> u64 {
+pub(crate) fn metric(telemetry: &Telemetry, name: &str) -> u64 {
     let text = telemetry.metrics_text();
     let line = text.lines().find(|line| line.starts_with(name)).unwrap();
     line.rsplit(' ').next().unwrap().parse().unwrap()
@@ -33,7 +30,7 @@ fn session(digit: char) -> Option<cusax_event::SessionId> {
 }
 
 /// A message of a call between two people.
-fn message(call: &str, halves: (char, char), from: &str, to: &str) -> Event {
+pub(crate) fn message(call: &str, halves: (char, char), from: &str, to: &str) -> Event {
     let mut message = invite();
     message.correlation = Correlation {
         call_id: Some(call.into()),
@@ -47,10 +44,10 @@ fn message(call: &str, halves: (char, char), from: &str, to: &str) -> Event {
     Event::SipMessage(message)
 }
 
-#[tokio::test]
-async fn an_id_of_any_kind_finds_the_whole_story_and_no_other() {
+#[test]
+fn an_id_of_any_kind_finds_the_whole_story_and_no_other() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.db");
+    let path = folder.path().join("trace");
     let (alice, bob, carol) = ("sip:alice@example.com", "sip:bob@example.com", "sip:carol@example.com");
     let story = [
         message("a-leg", ('1', '0'), alice, bob),
@@ -59,7 +56,7 @@ async fn an_id_of_any_kind_finds_the_whole_story_and_no_other() {
         message("a-leg", ('1', '2'), "sip:gateway@example.com", "sip:+14045551234@example.com;user=phone"),
     ];
     let other = [message("other", ('3', '4'), carol, "sip:dave@example.com")];
-    store(&path, &[story.as_slice(), &other].concat()).await;
+    store(&path, &[story.as_slice(), &other].concat());
     let ones = "1".repeat(32);
     let dashed = format!("{}-{}-{}-{}-{}", &ones[..8], &ones[..4], &ones[..4], &ones[..4], &ones[..12]);
     let both = format!("{ones};remote={}", "2".repeat(32));
@@ -77,21 +74,21 @@ async fn an_id_of_any_kind_finds_the_whole_story_and_no_other() {
         "+14045551234",
         "<sip:alice@example.com:5060;transport=tcp>",
     ] {
-        assert_eq!(find(&path, id).await.unwrap().len(), story.len(), "{id}");
+        assert_eq!(find(&path, &[id]).unwrap().len(), story.len(), "{id}");
     }
-    assert_eq!(find(&path, carol).await.unwrap().len(), 1);
+    assert_eq!(find(&path, &[carol]).unwrap().len(), 1);
     let nil = "0".repeat(32);
     for nobody in ["eve@example.com", "", &nil, "%", "a-le"] {
-        assert_eq!(find(&path, nobody).await.unwrap(), [], "{nobody}");
+        assert_eq!(find(&path, &[nobody]).unwrap(), [], "{nobody}");
     }
 }
 
-#[tokio::test]
-async fn a_room_finds_its_moderation_and_the_calls_in_it() {
+#[test]
+fn a_room_finds_its_moderation_and_the_calls_in_it() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.db");
-    store(&path, &every_event()).await;
-    let records = find(&path, "standup@conference.example.com").await.unwrap();
+    let path = folder.path().join("trace");
+    store(&path, &every_event());
+    let records = find(&path, &["standup@conference.example.com"]).unwrap();
     let names: Vec<&str> = records.iter().map(|record| record.entry.event.as_str()).collect();
     for name in ["sip.message", "sip.call", "number.cue", "xmpp.stanza", "muc.room", "moderation.mirrored", "media.leg"]
     {
@@ -106,173 +103,60 @@ async fn a_room_finds_its_moderation_and_the_calls_in_it() {
     assert_eq!(json["text"], "mute applied in 12.0 ms");
 }
 
-#[tokio::test]
-async fn following_shows_what_is_new_each_time() {
+#[test]
+fn following_shows_what_is_new_each_time() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.db");
-    store(&path, &[message("a-leg", ('1', '2'), "sip:alice@example.com", "sip:bob@example.com")]).await;
-    let seen = find(&path, "alice@example.com").await.unwrap();
-    let last = seen.last().unwrap().row;
-    assert_eq!(find_after(&path, "alice@example.com", last).await.unwrap(), []);
-    store(&path, &[message("a-leg", ('1', '2'), "sip:alice@example.com", "sip:bob@example.com")]).await;
-    let new = find_after(&path, "alice@example.com", last).await.unwrap();
-    assert_eq!(new.iter().map(|record| record.row).collect::<Vec<_>>(), [last + 1]);
+    let path = folder.path().join("trace");
+    store(&path, &[message("a-leg", ('1', '2'), "sip:alice@example.com", "sip:bob@example.com")]);
+    let mut followed = Story::new(&path, &["alice@example.com"]);
+    let seen = followed.read().unwrap();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(followed.read().unwrap(), []);
+    // The second is found by what the first led to: it names nobody.
+    let mut unnamed = invite();
+    unnamed.summary = None;
+    unnamed.correlation = Correlation { session: session('1'), ..Correlation::default() };
+    store(
+        &path,
+        &[Event::SipMessage(unnamed), message("other", ('3', '4'), "sip:carol@example.com", "sip:dave@example.com")],
+    );
+    let new = followed.read().unwrap();
+    assert_eq!(new.len(), 1);
+    assert!(new[0].row > seen[0].row);
+    assert_eq!(followed.read().unwrap(), []);
 }
 
-#[tokio::test]
-async fn a_running_store_can_be_read() {
+#[test]
+fn a_running_store_can_be_read() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.db");
+    let path = folder.path().join("trace");
     let (telemetry, guard, _) = start(Store::new(&path));
     telemetry.emit(&Event::Moderation(mute()));
     while metric(&telemetry, "cusax_trace_records_total") < 1 {
-        tokio::task::yield_now().await;
+        std::thread::yield_now();
     }
-    assert_eq!(find(&path, "bob@example.com").await.unwrap().len(), 1);
-    guard.flush().await;
+    assert_eq!(find(&path, &["bob@example.com"]).unwrap().len(), 1);
+    guard.flush();
 }
 
-#[tokio::test]
-async fn the_file_is_private_even_where_it_was_not() {
+#[test]
+fn credentials_are_never_stored() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.db");
-    std::fs::write(&path, "").unwrap();
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
-    let (telemetry, guard, _) = start(Store::new(&path));
-    telemetry.emit(&Event::Moderation(mute()));
-    while metric(&telemetry, "cusax_trace_records_total") < 1 {
-        tokio::task::yield_now().await;
-    }
-    for file in std::fs::read_dir(folder.path()).unwrap() {
-        let file = file.unwrap();
-        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.path());
-    }
-    guard.flush().await;
-}
-
-#[tokio::test]
-async fn credentials_are_never_stored() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.db");
+    let path = folder.path().join("trace");
     let mut message = invite();
     let summary = message.summary.as_mut().unwrap();
     summary.notes = ["Authorization: Digest response=\"5ecret\"", "proxy-authorization : x", "Reason: Q.850;cause=16"]
         .map(Into::into)
         .to_vec();
-    store(&path, &[Event::SipMessage(message)]).await;
-    let records = find(&path, "alice@example.com").await.unwrap();
+    store(&path, &[Event::SipMessage(message)]);
+    let records = find(&path, &["alice@example.com"]).unwrap();
     assert_eq!(records[0].entry.notes, ["Reason: Q.850;cause=16"]);
 }
 
-static NOW: AtomicU64 = AtomicU64::new(1_000_000);
-
-fn moving_clock() -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(NOW.load(Ordering::Relaxed))
-}
-
-#[tokio::test]
-async fn records_that_are_too_old_are_deleted() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.db");
-    let captured = Captured::default();
-    let bounds = Store { max_age: Duration::from_secs(60), ..Store::new(&path) };
-    for (at, left) in [(1_000_000, 1), (1_000_060, 2), (1_000_061, 2), (1_000_200, 1)] {
-        NOW.store(at, Ordering::Relaxed);
-        let (telemetry, guard) =
-            Telemetry::new(Config { clock: moving_clock, trace: Some(bounds.clone()), ..config(&captured) });
-        telemetry.emit(&Event::Moderation(mute()));
-        guard.flush().await;
-        assert_eq!(find(&path, "bob@example.com").await.unwrap().len(), left, "at {at}");
-    }
-}
-
-#[tokio::test]
-async fn the_file_stays_within_its_size_and_keeps_what_is_newest() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.db");
-    let max_bytes = 1 << 20;
-    let (telemetry, guard, _) = start(Store { max_bytes, ..Store::new(&path) });
-    let mut sent = 0;
-    while sent < 4_000 {
-        telemetry.emit(&message(&format!("call-{sent}"), ('1', '2'), "sip:alice@example.com", "sip:bob@example.com"));
-        sent += 1;
-        if sent % 100 == 0 {
-            while metric(&telemetry, "cusax_trace_records_total") < sent {
-                tokio::task::yield_now().await;
-            }
-        }
-    }
-    guard.flush().await;
-    assert!(std::fs::metadata(&path).unwrap().len() <= max_bytes);
-    assert_eq!(metric(&telemetry, "cusax_trace_dropped_total{reason=\"store\"}"), 0);
-    assert_ne!(find(&path, "call-3999").await.unwrap(), []);
-    let kept = find(&path, "alice@example.com").await.unwrap();
-    assert!(kept.len() > 100, "{}", kept.len());
-    assert!(kept.iter().all(|record| record.entry.call_id.as_deref() != Some("call-0")));
-}
-
-#[tokio::test]
-async fn a_store_without_space_loses_records_counts_them_and_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.db");
-    let (telemetry, guard, captured) = start(Store { max_bytes: 1, ..Store::new(&path) });
-    let mut large = invite();
-    large.summary.as_mut().unwrap().notes = vec!["x".repeat(1 << 20).into()];
-    telemetry.emit(&Event::SipMessage(large));
-    while metric(&telemetry, "cusax_trace_dropped_total{reason=\"store\"}") < 1 {
-        tokio::task::yield_now().await;
-    }
-    telemetry.emit(&Event::Moderation(mute()));
-    guard.flush().await;
-    assert_eq!(metric(&telemetry, "cusax_trace_records_total"), 1);
-    let log = captured.text();
-    assert!(log.contains(r#""stage":"degraded""#) && log.contains("full"), "{log}");
-    assert!(log.contains(r#""stage":"recovered""#), "{log}");
-}
-
-#[tokio::test]
-async fn a_store_that_cannot_be_opened_costs_records_and_one_line_until_it_can() {
-    let folder = tempfile::tempdir().unwrap();
-    let missing = folder.path().join("not-yet");
-    let path = missing.join("trace.db");
-    let (telemetry, guard, captured) = start(Store::new(&path));
-    for lost in 1..=3 {
-        telemetry.emit(&Event::Moderation(mute()));
-        while metric(&telemetry, "cusax_trace_dropped_total{reason=\"store\"}") < lost {
-            tokio::task::yield_now().await;
-        }
-    }
-    let error = find(&path, "bob@example.com").await.unwrap_err();
-    assert!(matches!(error, Error::File { .. }) && std::error::Error::source(&error).is_none(), "{error}");
-    std::fs::create_dir(&missing).unwrap();
-    telemetry.emit(&Event::Moderation(mute()));
-    guard.flush().await;
-    assert_eq!(find(&path, "bob@example.com").await.unwrap().len(), 1);
-    let log = captured.text();
-    assert_eq!(log.matches("degraded").count(), 1, "{log}");
-    assert_eq!(log.matches("recovered").count(), 1, "{log}");
-    assert_eq!(log.matches("moderation.mirrored").count(), 4, "{log}");
-}
-
-#[tokio::test]
-async fn a_full_queue_loses_records_and_delays_nobody() {
-    let folder = tempfile::tempdir().unwrap();
-    let (telemetry, guard, _) = start(Store::new(folder.path().join("trace.db")));
-    for _ in 0..10_000 {
-        telemetry.emit(&Event::Moderation(mute())); // the writer has had no turn yet
-    }
-    let dropped = metric(&telemetry, "cusax_trace_dropped_total{reason=\"queue_full\"}");
-    guard.flush().await;
-    assert_eq!(dropped + metric(&telemetry, "cusax_trace_records_total"), 10_000);
-    assert!(dropped > 0);
-    telemetry.emit(&Event::Moderation(mute()));
-    assert_eq!(metric(&telemetry, "cusax_trace_dropped_total{reason=\"closed\"}"), 1);
-}
-
 /// A call through the core, a room and a mute, as records.
-async fn story() -> Vec<Record> {
+fn story() -> Vec<Record> {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trace.db");
+    let path = folder.path().join("trace");
     let passed = |leg, direction, remote: &str, line: &str, status| {
         let mut message = invite();
         message.leg = leg;
@@ -302,13 +186,13 @@ async fn story() -> Vec<Record> {
             matches!(event, Event::Cue(_) | Event::XmppStanza(_) | Event::Moderation(_) | Event::Leg(_))
         }),
     );
-    store(&path, &events).await;
-    find(&path, "alice@example.com").await.unwrap()
+    store(&path, &events);
+    find(&path, &["alice@example.com"]).unwrap()
 }
 
-#[tokio::test]
-async fn a_ladder_reads_in_100_columns() {
-    let drawn = ladder(&story().await, 100, false);
+#[test]
+fn a_ladder_reads_in_100_columns() {
+    let drawn = ladder(&story(), 100, false);
     println!("{drawn}");
     for line in drawn.lines() {
         assert!(line.chars().count() <= 100, "{line}");
@@ -330,9 +214,9 @@ async fn a_ladder_reads_in_100_columns() {
     assert!(!drawn.contains('\x1b'), "{drawn}");
 }
 
-#[tokio::test]
-async fn colours_add_nothing_but_colours() {
-    let story = story().await;
+#[test]
+fn colours_add_nothing_but_colours() {
+    let story = story();
     let mut coloured = ladder(&story, 100, true);
     assert!(coloured.contains("\x1b[0;36m"));
     while let Some(start) = coloured.find('\x1b') {

@@ -45,7 +45,7 @@ pub(super) async fn run(key: &Key, config: &Config, json: bool) -> anyhow::Resul
         }
         None => vec![key.to_string()],
     };
-    let seen = look(config, &names).await;
+    let seen = look(config, &names);
     let verdict = match &known {
         None => unknown(key, config),
         Some(known) => judge(known, &seen, config),
@@ -59,11 +59,8 @@ pub(super) async fn run(key: &Key, config: &Config, json: bool) -> anyhow::Resul
 }
 
 /// What the trace store has of any of the names; an error where there is none to ask.
-async fn look(config: &Config, names: &[String]) -> Result<Seen, String> {
-    let mut records = Vec::new();
-    for name in names {
-        records.extend(find(&config.telemetry.trace, name).await.map_err(|error| error.to_string())?);
-    }
+fn look(config: &Config, names: &[String]) -> Result<Seen, String> {
+    let records = find(&config.telemetry.trace, names).map_err(|error| error.to_string())?;
     Ok(Seen::of(records, names))
 }
 

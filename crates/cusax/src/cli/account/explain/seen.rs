@@ -1,7 +1,5 @@
 //! What the trace store saw last of somebody.
 
-use std::collections::BTreeMap;
-
 use cusax_event::sip::AuthResult;
 use cusax_telemetry::trace::{Lane, Record};
 use serde::Serialize;
@@ -20,13 +18,9 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Looks through the stories of all the names.
-    pub(super) fn of(records: Vec<Record>, names: &[String]) -> Self {
-        // The same call may be in the stories of two names.
-        let records: BTreeMap<i64, Record> = records.into_iter().map(|record| (record.row, record)).collect();
-        let mut records: Vec<Record> = records.into_values().collect();
+    /// Looks through the story of all the names, which is in the order of time.
+    pub(super) fn of(mut records: Vec<Record>, names: &[String]) -> Self {
         records.retain(|record| names.iter().any(|name| record.entry.names(name)));
-        records.sort_by_key(|record| (record.at, record.row));
         let mut seen = Self::default();
         for record in records {
             seen.note(record);
