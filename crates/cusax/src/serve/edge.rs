@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use cusax_edge::Retired;
 use cusax_edge::config::{
     Action, Caller, Config as EdgeConfig, CoreTarget, Forged, Keys, Limits, Listener, Numbers, Peer, Reach, Zone,
 };
@@ -107,7 +108,7 @@ pub(super) fn config(config: &Config, stores: &Stores, core: Vec<CoreTarget>) ->
         numbers: numbers(config)?,
         listeners,
         core,
-        retired: Vec::new(),
+        retired: Retired::default(),
         core_identities: names_of_core.map(ToString::to_string).collect(),
         peers: config
             .sip

@@ -12,6 +12,7 @@ mod identity;
 mod location;
 mod proof;
 mod registration;
+mod reload;
 mod session;
 mod shedding;
 mod sips;
