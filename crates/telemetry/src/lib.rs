@@ -68,6 +68,10 @@ impl Config {
             trace: None,
         }
     }
+
+    const fn style(&self) -> log::Style {
+        log::Style { format: self.log, level: self.level, identities: self.identities }
+    }
 }
 
 /// Renders events; a clone is one more handle to the same log, metrics and trace store.
@@ -98,14 +102,15 @@ impl Telemetry {
     /// # Panics
     /// With a trace store, outside of a Tokio runtime.
     pub fn new(config: Config) -> (Self, Guard) {
-        let names = identities::Names::new(config.identities, &config.pseudonym_key);
-        let node = config.node.clone();
+        let (node, style) = (config.node.clone(), config.style());
         let (log, lines, dropped) =
-            log::Log::new(config.node, names, config.level, config.log, config.output, config.clock);
+            log::Log::new(config.node, config.pseudonym_key, style, config.output, config.clock);
         let log_dropped = Box::new(move || u64::try_from(dropped.dropped_lines()).unwrap_or(u64::MAX));
         let configured =
             Configured { upstreams: config.upstreams, component: config.component, revision: config.revision };
         let metrics = Metrics::new(configured, Sampled { log_dropped });
+        let read = (config.clock)().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        metrics.read(read.as_secs());
         let rendering = Arc::new(Rendering { metrics, log });
         let (trace, written) = match config.trace {
             None => (None, None),
@@ -116,6 +121,12 @@ impl Telemetry {
             }
         };
         (Self(Arc::new(Inner { rendering, trace })), Guard { lines, written })
+    }
+
+    /// Takes from another configuration what may change: form and level of the log, identities, and core targets.
+    pub fn reconfigure(&self, config: Config) {
+        self.0.rendering.log.restyle(config.style());
+        self.0.rendering.metrics.follow(config.upstreams);
     }
 
     /// Counts, logs and records one event; never waits.

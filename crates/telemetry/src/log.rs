@@ -10,18 +10,20 @@ mod line;
 mod pretty;
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
 use cusax_event::Event;
 use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::identities::Names;
+use crate::identities::{Identities, Names};
 use crate::timestamp;
 
 pub use line::EVENT_NAMES;
@@ -49,8 +51,27 @@ pub enum Output {
     Writer(Box<dyn Write + Send>),
 }
 
+/// How lines are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Style {
+    pub(crate) format: Format,
+    pub(crate) level: LevelFilter,
+    pub(crate) identities: Identities,
+}
+
 /// Writes events as log lines.
 pub(crate) struct Log {
+    node: String,
+    key: [u8; 32],
+    clock: fn() -> SystemTime,
+    writer: NonBlocking,
+    colour: bool,
+    /// Another one at any time.
+    lines: ArcSwap<Lines>,
+}
+
+/// What writes lines in one style.
+struct Lines {
     node: String,
     names: Names,
     level: LevelFilter,
@@ -61,9 +82,8 @@ impl Log {
     /// Starts the writer's thread; the guard flushes it when dropped.
     pub(crate) fn new(
         node: String,
-        names: Names,
-        level: LevelFilter,
-        format: Format,
+        key: [u8; 32],
+        style: Style,
         output: Output,
         clock: fn() -> SystemTime,
     ) -> (Self, WorkerGuard, ErrorCounter) {
@@ -77,8 +97,36 @@ impl Log {
             .thread_name("log")
             .finish(writer);
         let dropped = writer.error_counter();
-        let registry = tracing_subscriber::registry().with(level);
-        let dispatch = match format {
+        let lines = ArcSwap::from_pointee(Lines::new(node.clone(), &key, style, (writer.clone(), colour), clock));
+        (Self { node, key, clock, writer, colour, lines }, guard, dropped)
+    }
+
+    /// Writes in another style from now on.
+    pub(crate) fn restyle(&self, style: Style) {
+        let writer = (self.writer.clone(), self.colour);
+        self.lines.store(Arc::new(Lines::new(self.node.clone(), &self.key, style, writer, self.clock)));
+    }
+
+    /// Writes the line of an event, unless its level is switched off.
+    pub(crate) fn write(&self, event: &Event) {
+        let level = line::level(event);
+        let lines = self.lines.load();
+        if level <= lines.level {
+            tracing::dispatcher::with_default(&lines.dispatch, || line::write(&lines, level, event));
+        }
+    }
+}
+
+impl Lines {
+    fn new(
+        node: String,
+        key: &[u8; 32],
+        style: Style,
+        (writer, colour): (NonBlocking, bool),
+        clock: fn() -> SystemTime,
+    ) -> Self {
+        let registry = tracing_subscriber::registry().with(style.level);
+        let dispatch = match style.format {
             Format::Json => {
                 let json = fmt::layer()
                     .with_writer(writer)
@@ -97,15 +145,7 @@ impl Log {
                 Dispatch::new(registry.with(lines))
             }
         };
-        (Self { node, names, level, dispatch }, guard, dropped)
-    }
-
-    /// Writes the line of an event, unless its level is switched off.
-    pub(crate) fn write(&self, event: &Event) {
-        let level = line::level(event);
-        if level <= self.level {
-            tracing::dispatcher::with_default(&self.dispatch, || line::write(self, level, event));
-        }
+        Self { node, names: Names::new(style.identities, key), level: style.level, dispatch }
     }
 }
 

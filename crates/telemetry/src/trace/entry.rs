@@ -243,7 +243,8 @@ impl Entry {
             Event::SipConnection(_) | Event::TlsHandshake(_) => return None,
             Event::SipForwarded(_) | Event::SipReport(_) => return None,
             Event::XmppDropped(_) | Event::RtpDropped(_) | Event::MixerReport(_) => return None,
-            Event::Directory(_) | Event::HttpDropped(_) | Event::Lifecycle(_) => return None,
+            Event::Directory(_) | Event::HttpDropped(_) => return None,
+            Event::ConfigReload(_) | Event::Lifecycle(_) => return None,
         };
         (!made.keys().is_empty()).then_some(made)
     }
