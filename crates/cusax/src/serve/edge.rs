@@ -25,6 +25,7 @@ use crate::config::numbers::{Action as Policy, Policy as Policies};
 use crate::config::sip::{DigestAlgorithm, Federation, Zone as ZoneName};
 
 /// The core targets as they are configured.
+#[derive(PartialEq)]
 pub(super) struct CoreTargets {
     targets: Vec<SipTarget>,
     /// The transports of the core listeners.
