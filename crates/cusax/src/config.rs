@@ -69,8 +69,8 @@ pub(crate) struct Config {
     pub(crate) caller: Caller,
     /// What dialled numbers are, and what callers are told about charges (RFC 7081 §5). Absent: nothing.
     pub(crate) numbers: Option<Numbers>,
-    /// The component beside the existing XMPP server (XEP-0114). Absent: no messages and no conferences. Changes need a
-    /// restart.
+    /// The component beside the existing XMPP server (XEP-0114). Absent: no messages and no conferences.
+    /// Changes need a restart.
     pub(crate) xmpp: Option<Xmpp>,
     /// Conferences: one conference domain is one MUC service, sip:room@domain is xmpp:room@rooms. Changes need a restart, but
     /// of numbers.
