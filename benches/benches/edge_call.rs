@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use cusax_edge::config::{Caller, Config, CoreTarget, Forged, Keys, Limits, Listener, Numbers, Reach, Zone};
-use cusax_edge::{Account, AccountKey, Edge, Output};
+use cusax_edge::{Account, AccountKey, Edge, Output, Retired};
 use cusax_numbering::Classifier;
 use cusax_sip::{Compose, Flow, ListenerId, Message, Name, Transport};
 
@@ -45,7 +45,7 @@ fn config(summaries: bool) -> Config {
             address: CORE.parse().expect("an address"),
             transport: Transport::Udp,
         }],
-        retired: Vec::new(),
+        retired: Retired::default(),
         core_identities: Vec::new(),
         peers: Vec::new(),
         federation: false,
@@ -72,7 +72,7 @@ fn flow(listener: u16, remote: &str) -> Flow {
     Flow { listener: ListenerId(listener), transport: Transport::Udp, remote, connection: None, domain: None }
 }
 
-fn account(key: AccountKey) -> Option<Account> {
+fn account(key: &AccountKey) -> Option<Account> {
     matches!(key, AccountKey::User(_)).then(|| Account {
         id: 1,
         user: "alice".to_owned(),
@@ -105,7 +105,12 @@ impl World {
                 }
                 Output::Transmit(transmit) => last = Some(transmit.bytes),
                 Output::Accounts { query, caller, callee } => {
-                    self.edge.handle_accounts(query, caller.and_then(account), callee.and_then(account), self.now);
+                    self.edge.handle_accounts(
+                        query,
+                        caller.as_ref().and_then(account),
+                        callee.as_ref().and_then(account),
+                        self.now,
+                    );
                 }
                 Output::Focus { .. } | Output::Locate { .. } | Output::Headline(_) => {}
                 Output::Event(event) => drop(std::hint::black_box(event)),

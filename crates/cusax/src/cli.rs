@@ -72,7 +72,7 @@ impl ConfigFile {
 
 fn serve(options: &ConfigFile) -> anyhow::Result<ExitCode> {
     match Config::load_to_serve(options.file.as_deref()) {
-        Ok((config, warnings)) => crate::serve::run(config, &warnings),
+        Ok((config, warnings)) => crate::serve::run(options.file.as_deref(), config, &warnings),
         Err(refused) => Ok(tell_refused(&refused)),
     }
 }

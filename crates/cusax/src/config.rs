@@ -22,6 +22,7 @@ pub(crate) mod name;
 pub(crate) mod network;
 pub(crate) mod numbers;
 pub(crate) mod origin;
+pub(crate) mod restart;
 pub(crate) mod schema;
 pub(crate) mod service;
 mod shape;
@@ -56,9 +57,9 @@ use xmpp::Xmpp;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
-    /// What this service is called.
+    /// What this service is called. Changes need a restart.
     pub(crate) service: Service,
-    /// Where accounts and our own state are kept.
+    /// Where accounts and our own state are kept. Changes need a restart.
     pub(crate) directory: Directory,
     /// One TLS policy for SIP and HTTPS, and what is expected of the XMPP server.
     pub(crate) tls: Option<Tls>,
@@ -69,10 +70,12 @@ pub(crate) struct Config {
     /// What dialled numbers are, and what callers are told about charges (RFC 7081 §5). Absent: nothing.
     pub(crate) numbers: Option<Numbers>,
     /// The component beside the existing XMPP server (XEP-0114). Absent: no messages and no conferences.
+    /// Changes need a restart.
     pub(crate) xmpp: Option<Xmpp>,
-    /// Conferences: one conference domain is one MUC service, sip:room@domain is xmpp:room@rooms.
+    /// Conferences: one conference domain is one MUC service, sip:room@domain is xmpp:room@rooms. Changes need a restart, but
+    /// of numbers.
     pub(crate) conference: Vec<Conference>,
-    /// The mixer's sockets and codecs.
+    /// The mixer's sockets and codecs. Changes need a restart.
     pub(crate) media: Media,
     /// Metrics, health and the API, for operators.
     pub(crate) http: Http,

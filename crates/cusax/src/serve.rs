@@ -13,10 +13,12 @@ mod edge;
 mod headline;
 mod http;
 mod media;
+mod reload;
 mod stores;
 mod tls;
 mod worker;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +34,7 @@ use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::config::diagnostic::Diagnosis;
+use crate::config::files::read_secret;
 use crate::config::telemetry::{Identities as Shown, Level, LogFormat};
 
 /// Descriptors that are no SIP connection: 128 of HTTP, media and SIP sockets, files, event queues.
@@ -43,28 +46,30 @@ const ENDING: Duration = Duration::from_secs(5);
 /// Longest wait for one answer of DNS.
 const LOOKUP: Duration = Duration::from_secs(3);
 
-/// Runs until SIGINT or SIGTERM; `warnings` are said at the start.
-pub(crate) fn run(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode> {
+/// Runs until SIGINT or SIGTERM; `warnings` are said at the start. At SIGHUP, `file` is read again.
+pub(crate) fn run(file: Option<&Path>, config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(serve(config, warnings))
+    runtime.block_on(serve(file, config, warnings))
 }
 
-async fn serve(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode> {
+async fn serve(file: Option<&Path>, config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode> {
+    // From here on it ends nothing: what comes before the start is done after it.
+    let reloads = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
     let stores = stores::Stores::open(&config).await?;
     let (telemetry, guard) = Telemetry::new(telemetry_config(&config, &stores));
     stores.tell_access(&telemetry);
     raise_descriptors(&config, &telemetry);
     let resolver = Arc::new(Resolver::new(LOOKUP)?);
-    let core = edge::CoreTargets::of(&config);
+    let core = Arc::new(edge::CoreTargets::of(&config));
     let edge = edge::config(&config, &stores, core.locate(&resolver).await?.0)?;
     let (component_link, component_end) = component::channel();
     let media = media::start(&config, &telemetry)?;
-    let targets = config.sip.core.iter().flat_map(|core| &core.targets).map(ToString::to_string);
-    let health = Arc::new(http::Health::with_cores(targets));
+    let health = Arc::new(http::Health::default());
+    health.follow_cores(core_names(&config));
     let (keep, keeper) = stores.keeper(telemetry.clone());
     let tls = tls::Tls::open(&config)?;
     let worker = worker::start(worker::Parts {
@@ -78,8 +83,8 @@ async fn serve(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode>
         component: component_link,
         media,
         restrictions: stores.restrictions().await?,
-        resolver,
-        core,
+        resolver: Arc::clone(&resolver),
+        core: Arc::clone(&core),
         keep,
     })?;
     let mut tasks = tokio::task::JoinSet::new();
@@ -98,7 +103,21 @@ async fn serve(config: Config, warnings: &Diagnosis) -> anyhow::Result<ExitCode>
     for warning in warnings.findings() {
         tell(&telemetry, Stage::Degraded, warning.to_string());
     }
-    stopped().await?;
+    let reloading = reload::Reloading {
+        file,
+        secret: config.xmpp.as_ref().and_then(|xmpp| read_secret(&xmpp.secret_file).ok()),
+        config,
+        stores: &stores,
+        resolver: &resolver,
+        core,
+        health: &health,
+        telemetry: &telemetry,
+        epochs: worker.epochs.clone(),
+    };
+    tokio::select! {
+        stopped = stopped() => stopped?,
+        () = reloading.run(reloads) => {}
+    }
     tell(&telemetry, Stage::Stopped, String::from("told to stop"));
     worker.stop().await;
     // The worker was the last to send to these: they end when all is done.
@@ -174,8 +193,13 @@ fn telemetry_config(config: &Config, stores: &stores::Stores) -> cusax_telemetry
     telemetry.trace = Some(trace::Store::new(&section.trace));
     telemetry.component = config.xmpp.as_ref().map(|xmpp| xmpp.component.to_string());
     telemetry.revision = env!("CUSAX_REVISION");
-    telemetry.upstreams = config.sip.core.iter().flat_map(|core| &core.targets).map(ToString::to_string).collect();
+    telemetry.upstreams = core_names(config).collect();
     telemetry
+}
+
+/// The core targets as they are written, which is what they are called.
+fn core_names(config: &Config) -> impl Iterator<Item = String> {
+    config.sip.core.iter().flat_map(|core| &core.targets).map(ToString::to_string)
 }
 
 fn host_name() -> String {

@@ -10,6 +10,8 @@ use cusax_numbering::Classifier;
 use cusax_sip::digest::Algorithm;
 use cusax_sip::{ListenerId, Message, Name, Transport, Uri, Via};
 
+use crate::retired::Retired;
+
 /// Who is on the other side of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Zone {
@@ -46,7 +48,7 @@ pub struct CoreTarget {
 }
 
 /// Another provider.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// Address and prefix length of the networks that its requests come from.
     pub sources: Vec<(IpAddr, u8)>,
@@ -164,7 +166,7 @@ pub struct Keys {
     pub session: [u8; 32],
 }
 
-/// Everything that the edge is told at its start.
+/// Everything that the edge is told, at its start and by [`Edge::handle_config`](crate::Edge::handle_config).
 pub struct Config {
     /// Domain of the addresses of record; also the digest realm.
     pub domain: String,
@@ -172,8 +174,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// The existing SIP servers, in the order in which they are tried.
     pub core: Vec<CoreTarget>,
-    /// Where they were before they moved: dialogs go on there, and nothing new begins.
-    pub retired: Vec<CoreTarget>,
+    /// Who was in it before and is no more; nobody at the start.
+    pub retired: Retired,
     /// The SIP domains one of which the certificate of a core server speaks for, from wherever it connects.
     pub core_identities: Vec<String>,
     /// Other providers.
@@ -199,9 +201,6 @@ pub struct Config {
     /// Secrets.
     pub keys: Keys,
 }
-
-/// Places that the core has left, at most.
-const RETIRED: usize = 64;
 
 /// The focus, as a place that messages go to and come from.
 pub const FOCUS: ListenerId = ListenerId(u16::MAX);
@@ -290,32 +289,14 @@ impl Config {
         self.domain.eq_ignore_ascii_case(host.strip_suffix('.').unwrap_or(host))
     }
 
-    /// Where the core is, and where it was.
-    pub(crate) fn core_places(&self) -> impl Iterator<Item = &CoreTarget> {
-        self.core.iter().chain(&self.retired)
-    }
-
-    /// Takes the core targets as they are found now; where they were before is remembered, the newest first.
-    pub(crate) fn follow(&mut self, core: Vec<CoreTarget>) {
-        let before = std::mem::replace(&mut self.core, core);
-        let gone = before.into_iter().chain(std::mem::take(&mut self.retired));
-        let gone: Vec<CoreTarget> =
-            gone.filter(|old| !self.core.iter().any(|core| core.address == old.address)).take(RETIRED).collect();
-        self.retired = gone;
-    }
-
     /// The core target that a URI names, by address or as it is written in the configuration.
     pub(crate) fn core_named(&self, uri: &Uri<'_>) -> Option<&CoreTarget> {
         let port = uri.port.unwrap_or(default_port(uri));
-        self.core_places().find(|target| {
+        self.core_places().map(|(target, _)| target).find(|target| {
             let written = Uri::parse(&target.name);
             target.address.port() == port
                 && (uri.address() == Some(target.address.ip()) || written.is_some_and(|name| name.host_is(uri.host)))
         })
-    }
-
-    pub(crate) fn core_target(&self, address: SocketAddr) -> Option<&CoreTarget> {
-        self.core_places().find(|target| target.address == address)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Stream connections and what was proven on them; who may speak on a listener at all.
 
+use std::net::SocketAddr;
+
 use cusax_sip::{ConnectionId, Flow, Transport, Uri};
 
 use crate::Edge;
@@ -52,19 +54,19 @@ impl Edge {
     /// there is none, it must not be made.
     #[must_use]
     pub fn domains_at(&self, flow: &Flow) -> Vec<String> {
-        let target =
-            |target: &&crate::config::CoreTarget| target.address == flow.remote && target.transport == flow.transport;
-        let Some(target) = self.config.core_places().find(target) else {
+        let mut places = self.config.core_places();
+        let place = places.find(|(target, _)| target.address == flow.remote && target.transport == flow.transport);
+        let Some((target, identities)) = place else {
             // A peer's own names say more than who is to be reached through him.
-            let peer = self.peer_by_address(flow).filter(|peer| !peer.identities.is_empty());
+            let peer = self.config.peers_ever().find(|peer| peer.covers(flow.remote.ip()));
+            let peer = peer.filter(|peer| !peer.identities.is_empty());
             let looked_up = || flow.domain.and_then(|domain| self.domains.name(domain)).map(str::to_owned);
             return peer.map_or_else(|| looked_up().into_iter().collect(), |peer| peer.identities.clone());
         };
-        let identities = &self.config.core_identities;
         // What is written as an address has no domain but those that the operator names.
         match Uri::parse(&target.name).filter(|uri| identities.is_empty() || uri.address().is_none()) {
             Some(uri) => vec![bare(uri.host).to_owned()],
-            None => identities.clone(),
+            None => identities.to_vec(),
         }
     }
 
@@ -76,9 +78,8 @@ impl Edge {
             Zone::Core => {
                 // A stream's source port is a new one each time.
                 let stream = flow.transport != Transport::Udp;
-                let mut targets = self.config.core_places().map(|core| core.address);
-                targets.any(|at| at == flow.remote || (stream && at.ip() == flow.remote.ip()))
-                    || self.proves(flow, &self.config.core_identities)
+                let at = |at: SocketAddr| at == flow.remote || (stream && at.ip() == flow.remote.ip());
+                self.config.core_places().any(|(core, identities)| at(core.address) || self.proves(flow, identities))
             }
             Zone::Peer => self.peer_at(flow).is_some(),
         }
@@ -87,15 +88,11 @@ impl Edge {
     /// The provider at the other end, by his certificate or else by his address.
     pub(crate) fn peer_at(&self, flow: &Flow) -> Option<&Peer> {
         let proven = self.config.peers.iter().find(|peer| self.proves(flow, &peer.identities));
-        proven.or_else(|| self.peer_by_address(flow))
-    }
-
-    fn peer_by_address(&self, flow: &Flow) -> Option<&Peer> {
-        self.config.peers.iter().find(|peer| peer.covers(flow.remote.ip()))
+        proven.or_else(|| self.config.peers.iter().find(|peer| peer.covers(flow.remote.ip())))
     }
 
     /// True where the certificate at the other end speaks for one of these domains.
-    fn proves(&self, flow: &Flow, domains: &[String]) -> bool {
+    pub(crate) fn proves(&self, flow: &Flow, domains: &[String]) -> bool {
         let connection = flow.connection.and_then(|connection| self.connections.get(&connection));
         let is_one = |identity: &String| domains.iter().any(|domain| domain.eq_ignore_ascii_case(identity));
         connection.is_some_and(|connection| connection.identities.iter().any(is_one))

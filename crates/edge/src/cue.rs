@@ -46,6 +46,10 @@ impl VirtualUas {
         Self { layer, contact, agent, texts: HashMap::new(), early: HashMap::new() }
     }
 
+    pub(crate) const fn set_limit(&mut self, limit: usize) {
+        self.layer.set_limit(limit);
+    }
+
     pub(crate) fn handle_message(&mut self, message: Message, flow: Flow, now: Instant) {
         self.layer.handle_message(message, flow, now);
     }

@@ -23,6 +23,7 @@ mod privacy;
 mod rate;
 mod request;
 mod response;
+mod retired;
 mod route;
 mod session;
 mod shedding;
@@ -46,6 +47,7 @@ pub use account::{Account, AccountKey};
 pub use config::{Config, FOCUS};
 pub use cusax_sip::proxy::ContextId;
 pub use locate::LocateId;
+pub use retired::Retired;
 
 use auth::Auth;
 use config::{CUE, Zone};
@@ -177,7 +179,7 @@ impl Edge {
         let parsed = Message::parse(bytes).map(|message| maddr::arrived(&self.config, message, &flow));
         match parsed.map(|message| route::straighten(&self.config, message)) {
             // A response proves itself by the branch that it brings back, from wherever the request was sent to.
-            Ok(message) if message.is_request() && !self.admits(&flow) => {
+            Ok(message) if message.is_request() && !self.admits(&flow) && !self.ends(&message, &flow) => {
                 self.drop(DropReason::Acl, &flow, "not a configured source of this zone");
             }
             Err(_) if !self.admits(&flow) => self.drop(DropReason::Acl, &flow, "not a configured source of this zone"),
@@ -195,6 +197,10 @@ impl Edge {
     /// Takes the core targets as they are found now; what is known of those that stay is kept.
     pub fn handle_core(&mut self, core: Vec<config::CoreTarget>, now: Instant) {
         self.config.follow(core);
+        self.follow_core(now);
+    }
+
+    fn follow_core(&mut self, now: Instant) {
         for event in self.upstreams.follow(&self.config, now) {
             self.tell(event);
         }

@@ -86,6 +86,8 @@ pub enum Event {
     Directory(service::Directory),
     /// An HTTP connection was closed without an answer.
     HttpDropped(service::HttpDropped),
-    /// The process started, reloaded, began to drain or ended.
+    /// The configuration was read again.
+    ConfigReload(service::ConfigReload),
+    /// The process started, began to drain or ended.
     Lifecycle(service::Lifecycle),
 }

@@ -32,6 +32,29 @@ pub struct Directory {
 }
 
 closed_enum! {
+    /// What came of reading the configuration again.
+    ReloadResult {
+        /// It is in force.
+        Applied = "applied",
+        /// It is not: the one before stays, all of it.
+        Refused = "refused",
+    }
+}
+
+/// The configuration was read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigReload {
+    /// What came of it.
+    pub result: ReloadResult,
+    /// When, in seconds since 1970.
+    pub at: u64,
+    /// Keys that were changed and stay as they were until a restart.
+    pub needs_restart: Vec<&'static str>,
+    /// Of what file; or what is wrong with it, and where.
+    pub detail: String,
+}
+
+closed_enum! {
     /// A stage in the life of the process.
     Stage {
         /// Everything listens.

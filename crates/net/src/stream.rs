@@ -146,6 +146,13 @@ impl Streams {
         Ok((id, local))
     }
 
+    /// Takes other limits and, one for each listener in their order, other layers: for connections that are accepted or made
+    /// from now on. Those that are there stay as they are, also where they are more than would be let in.
+    pub fn reconfigure(&mut self, limits: Limits, layers: Vec<Layers>) {
+        debug_assert_eq!(layers.len(), self.listeners.len());
+        (self.limits, self.listeners) = (limits, layers);
+    }
+
     /// Begins to connect, by TCP or by TLS; `Opened` or `Closed` tells how it went. What is sent meanwhile is queued.
     ///
     /// # Errors

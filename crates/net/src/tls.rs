@@ -1,7 +1,6 @@
 //! TLS by one policy: what we show, whom we believe, and which SIP domains a certificate speaks for (RFC 5922).
 //!
-//! Cryptography is ring's. A [`Server`] accepts and a [`Client`] connects; both show what [`Credentials`] hold at that
-//! moment, so that a renewed certificate takes nothing but [`Credentials::replace`].
+//! Cryptography is ring's. A [`Server`] accepts and a [`Client`] connects; both show [`Credentials`].
 
 mod authorities;
 mod certificate;

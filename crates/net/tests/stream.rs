@@ -287,6 +287,19 @@ async fn total_of_connections_is_bounded_in_both_directions() {
 }
 
 #[tokio::test]
+async fn lower_limits_are_for_connections_to_come() {
+    let (mut streams, address) = listening("127.0.0.1:0", Limits::default());
+    let mut first = TcpStream::connect(address).await.unwrap();
+    opened(&mut streams).await;
+    let lower = Limits { connections: 1, message_bytes: 4, ..Limits::default() };
+    streams.reconfigure(lower, vec![Layers::default()]);
+    let _second = TcpStream::connect(address).await.unwrap();
+    assert_eq!(refused(&mut streams).await, RefuseReason::Connections);
+    first.write_all(b"as long as before;").await.unwrap();
+    assert_eq!(message(&mut streams).await.1, "as long as before;");
+}
+
+#[tokio::test]
 async fn everything_ends_with_the_owner() {
     let (mut streams, address) = listening("127.0.0.1:0", Limits::default());
     let mut client = TcpStream::connect(address).await.unwrap();

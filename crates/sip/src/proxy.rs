@@ -71,6 +71,11 @@ impl Proxy {
         }
     }
 
+    /// Takes another limit of transactions ([`Layer::set_limit`]).
+    pub const fn set_limit(&mut self, limit: usize) {
+        self.layer.set_limit(limit);
+    }
+
     /// Takes a message that was received on a flow.
     pub fn handle_message(&mut self, message: Message, flow: Flow, now: Instant) {
         self.layer.handle_message(message, flow, now);

@@ -148,6 +148,11 @@ impl Layer {
         }
     }
 
+    /// Takes another limit; transactions beyond it that live already stay.
+    pub const fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// Takes a message that was received on a flow.
     pub fn handle_message(&mut self, message: Message, flow: Flow, now: Instant) {
         if message.is_request() {

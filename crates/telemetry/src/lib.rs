@@ -67,6 +67,10 @@ impl Config {
             trace: None,
         }
     }
+
+    const fn style(&self) -> log::Style {
+        log::Style { format: self.log, level: self.level, identities: self.identities }
+    }
 }
 
 /// Renders events; a clone is one more handle to the same log, metrics and trace store.
@@ -97,13 +101,14 @@ impl Telemetry {
     /// # Panics
     /// Where the system has no thread left.
     pub fn new(config: Config) -> (Self, Guard) {
-        let names = identities::Names::new(config.identities, &config.pseudonym_key);
-        let node = config.node.clone();
-        let (log, lines) = log::Log::new(config.node, names, config.level, config.log, config.output, config.clock);
+        let (node, style) = (config.node.clone(), config.style());
+        let (log, lines) = log::Log::new(config.node, config.pseudonym_key, style, config.output, config.clock);
         let log_dropped = log.dropped();
         let configured =
             Configured { upstreams: config.upstreams, component: config.component, revision: config.revision };
         let metrics = Metrics::new(configured, Sampled { log_dropped });
+        let read = (config.clock)().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        metrics.read(read.as_secs());
         let rendering = Arc::new(Rendering { metrics, log });
         let (trace, records) = match config.trace {
             None => (None, None),
@@ -113,6 +118,12 @@ impl Telemetry {
             }
         };
         (Self(Arc::new(Inner { rendering, trace })), Guard { _records: records, _lines: lines })
+    }
+
+    /// Takes from another configuration what may change: form and level of the log, identities, and core targets.
+    pub fn reconfigure(&self, config: Config) {
+        self.0.rendering.log.restyle(config.style());
+        self.0.rendering.metrics.follow(config.upstreams);
     }
 
     /// Counts, logs and records one event; never waits.

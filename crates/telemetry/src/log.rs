@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwap;
 use cusax_event::Event;
 use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
@@ -23,7 +24,7 @@ use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::backlog::{Backlog, Thread};
-use crate::identities::Names;
+use crate::identities::{Identities, Names};
 use crate::timestamp;
 
 pub use line::EVENT_NAMES;
@@ -51,22 +52,39 @@ pub enum Output {
     Writer(Box<dyn Write + Send>),
 }
 
+/// How lines are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Style {
+    pub(crate) format: Format,
+    pub(crate) level: LevelFilter,
+    pub(crate) identities: Identities,
+}
+
 /// Writes events as log lines.
 pub(crate) struct Log {
+    node: String,
+    key: [u8; 32],
+    clock: fn() -> SystemTime,
+    writer: LineWriter,
+    colour: bool,
+    /// Another one at any time.
+    lines: ArcSwap<Lines>,
+}
+
+/// What writes lines in one style.
+struct Lines {
     node: String,
     names: Names,
     level: LevelFilter,
     dispatch: Dispatch,
-    dropped: Arc<AtomicU64>,
 }
 
 impl Log {
     /// Starts the writer's thread.
     pub(crate) fn new(
         node: String,
-        names: Names,
-        level: LevelFilter,
-        format: Format,
+        key: [u8; 32],
+        style: Style,
         output: Output,
         clock: fn() -> SystemTime,
     ) -> (Self, Thread) {
@@ -74,16 +92,49 @@ impl Log {
             Output::Stdout => (Box::new(io::stdout()), io::stdout().is_terminal()),
             Output::Writer(writer) => (writer, false),
         };
-        let lines = Arc::new(Backlog::new(WAITING));
-        let thread = Thread::start("log", Arc::clone(&lines), IDLE, move |lines| {
+        let waiting = Arc::new(Backlog::new(WAITING));
+        let thread = Thread::start("log", Arc::clone(&waiting), IDLE, move |lines| {
             // A reader that is gone takes nothing: whoever asks why has another way to hear of it.
             let _ = writer.write_all(lines).and_then(|()| writer.flush());
         });
-        let dropped = Arc::default();
-        let lines = Lines { lines, dropped: Arc::clone(&dropped) };
-        let writer = move || lines.clone();
-        let registry = tracing_subscriber::registry().with(level);
-        let dispatch = match format {
+        let writer = LineWriter { waiting, dropped: Arc::default() };
+        let lines = ArcSwap::from_pointee(Lines::new(node.clone(), &key, style, (writer.clone(), colour), clock));
+        (Self { node, key, clock, writer, colour, lines }, thread)
+    }
+
+    /// Tells how many lines were lost.
+    pub(crate) fn dropped(&self) -> Box<dyn Fn() -> u64 + Send + Sync> {
+        let dropped = Arc::clone(&self.writer.dropped);
+        Box::new(move || dropped.load(Ordering::Relaxed))
+    }
+
+    /// Writes in another style from now on.
+    pub(crate) fn restyle(&self, style: Style) {
+        let writer = (self.writer.clone(), self.colour);
+        self.lines.store(Arc::new(Lines::new(self.node.clone(), &self.key, style, writer, self.clock)));
+    }
+
+    /// Writes the line of an event, unless its level is switched off.
+    pub(crate) fn write(&self, event: &Event) {
+        let level = line::level(event);
+        let lines = self.lines.load();
+        if level <= lines.level {
+            tracing::dispatcher::with_default(&lines.dispatch, || line::write(&lines, level, event));
+        }
+    }
+}
+
+impl Lines {
+    fn new(
+        node: String,
+        key: &[u8; 32],
+        style: Style,
+        (writer, colour): (LineWriter, bool),
+        clock: fn() -> SystemTime,
+    ) -> Self {
+        let writer = move || writer.clone();
+        let registry = tracing_subscriber::registry().with(style.level);
+        let dispatch = match style.format {
             Format::Json => {
                 let json = fmt::layer()
                     .with_writer(writer)
@@ -102,34 +153,20 @@ impl Log {
                 Dispatch::new(registry.with(lines))
             }
         };
-        (Self { node, names, level, dispatch, dropped }, thread)
-    }
-
-    /// Tells how many lines were lost.
-    pub(crate) fn dropped(&self) -> Box<dyn Fn() -> u64 + Send + Sync> {
-        let dropped = Arc::clone(&self.dropped);
-        Box::new(move || dropped.load(Ordering::Relaxed))
-    }
-
-    /// Writes the line of an event, unless its level is switched off.
-    pub(crate) fn write(&self, event: &Event) {
-        let level = line::level(event);
-        if level <= self.level {
-            tracing::dispatcher::with_default(&self.dispatch, || line::write(self, level, event));
-        }
+        Self { node, names: Names::new(style.identities, key), level: style.level, dispatch }
     }
 }
 
 /// The way to the log's thread; each write is a whole line.
 #[derive(Clone)]
-struct Lines {
-    lines: Arc<Backlog>,
+struct LineWriter {
+    waiting: Arc<Backlog>,
     dropped: Arc<AtomicU64>,
 }
 
-impl Write for Lines {
+impl Write for LineWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.lines.push(line).is_err() {
+        if self.waiting.push(line).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())

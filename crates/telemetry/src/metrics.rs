@@ -14,6 +14,7 @@ mod service;
 mod sip;
 mod status;
 mod tls;
+mod upstream;
 mod xmpp;
 
 use cusax_event::Event;
@@ -71,6 +72,7 @@ pub(crate) struct Metrics {
     process: Registry,
     cusax: Registry,
     sip: sip::Sip,
+    upstreams: upstream::Upstreams,
     tls: tls::Tls,
     caller: caller::Caller,
     xmpp: xmpp::Xmpp,
@@ -87,7 +89,8 @@ impl Metrics {
         let cusax = Registry::new_custom(Some("cusax".to_owned()), None).expect("the prefix is well-formed");
         let families = Families { registry: &cusax };
         Self {
-            sip: sip::Sip::new(&families, upstreams),
+            sip: sip::Sip::new(&families),
+            upstreams: upstream::Upstreams::new(&families, upstreams),
             tls: tls::Tls::new(&families),
             caller: caller::Caller::new(&families),
             xmpp: xmpp::Xmpp::new(&families, component),
@@ -111,9 +114,9 @@ impl Metrics {
             Event::SipCall(it) => self.sip.call(it.outcome),
             Event::SipAuth(it) => self.sip.auth(it.result, it.algorithm),
             Event::SipTimeout(it) => self.sip.timeout(it.timer),
-            Event::SipUpstream(it) => self.sip.upstream(it),
-            Event::SipUpstreamProbed(it) => self.sip.probed(it),
-            Event::SipUpstreamChanged(it) => self.sip.upstream_changed(it),
+            Event::SipUpstream(it) => self.upstreams.asked(it),
+            Event::SipUpstreamProbed(it) => self.upstreams.probed(it),
+            Event::SipUpstreamChanged(it) => self.upstreams.changed(it),
             Event::SipShed(it) => self.sip.shed(it),
             Event::SipOverload(it) => self.sip.overload_changed(*it),
             Event::CallInfo(it) => self.caller.call_info(it.action, it.reason),
@@ -131,8 +134,19 @@ impl Metrics {
             Event::MixerReport(it) => self.media.report(it),
             Event::Directory(it) => self.service.directory(it),
             Event::HttpDropped(it) => self.service.http_dropped(it.reason),
+            Event::ConfigReload(it) => self.service.reload(it),
             Event::Lifecycle(it) => self.service.lifecycle(it.stage),
         }
+    }
+
+    /// Takes note that the configuration in force was read at a time in seconds since 1970.
+    pub(crate) fn read(&self, at: u64) {
+        self.service.read(at);
+    }
+
+    /// Takes other core targets.
+    pub(crate) fn follow(&self, upstreams: Vec<String>) {
+        self.upstreams.follow(upstreams);
     }
 
     /// What the trace store came to.

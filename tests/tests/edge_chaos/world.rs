@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use cusax_edge::config::{Caller, Config, CoreTarget, Forged, Keys, Limits, Listener, Numbers, Reach, Zone};
-use cusax_edge::{Account, AccountKey, Edge, Output};
+use cusax_edge::{Account, AccountKey, Edge, Output, Retired};
 use cusax_numbering::Classifier;
 use cusax_sip::digest::{Algorithm, ha1};
 use cusax_sip::ua::{self, Body, CallHandle, EndReason, Login, Outgoing, UserAgent};
@@ -83,7 +83,7 @@ fn config() -> Config {
         listeners: vec![listener(ACCESS, Zone::Access), listener(CORE_SIDE, Zone::Core)],
         core: CORES.iter().map(core).collect(),
         core_identities: Vec::new(),
-        retired: Vec::new(),
+        retired: Retired::default(),
         peers: Vec::new(),
         federation: false,
         challenge: true,

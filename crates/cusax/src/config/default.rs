@@ -106,6 +106,9 @@ const HEAD: &str = "\
 # cusax: every key with its default. Taking the # away from a line that begins with # and no space turns it on.
 # Unknown keys are errors: cusax check config --config FILE
 # Files that are named here are relative to the directory of this file.
+# SIGHUP has the running service read it again, with the files that it names (certificates, keys, revocation lists): all of
+# it comes into force at once, but what says that it needs a restart. Connections and calls go on. A file with a mistake
+# changes nothing, and the log says what is wrong.
 ";
 
 #[cfg(test)]

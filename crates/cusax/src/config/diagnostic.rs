@@ -115,6 +115,16 @@ impl Diagnosis {
         })
     }
 
+    /// What is wrong, in one line for the log.
+    pub(crate) fn line(&self) -> String {
+        let wrong = self.findings.iter().zip(self.places()).filter(|(finding, _)| !finding.is_warning());
+        let told = wrong.map(|(finding, place)| match self.text.as_str() {
+            "" => finding.to_string(),
+            _ => format!("{}:{}:{}: {finding}", self.name, place.line, place.column),
+        });
+        told.collect::<Vec<_>>().join(" | ")
+    }
+
     /// The findings with the lines that they are about and a caret under each place.
     pub(crate) fn render(&self, colours: bool) -> String {
         let theme = if colours { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Http {
-    /// Address and port of /metrics, /livez, /readyz and /v1/…
+    /// Address and port of /metrics, /livez, /readyz and /v1/… A change needs a restart.
     #[schemars(with = "String")]
     pub(crate) listen: SocketAddr,
 }

@@ -15,7 +15,7 @@ use super::origin::Origin;
 pub(crate) struct Sip {
     /// Who of another domain may reach our addresses of record through an access listener.
     pub(crate) federation: Federation,
-    /// Where SIP is received, one table for each address.
+    /// Where SIP is received, one table for each address. Changes of address, zone and advertise need a restart.
     pub(crate) listener: Vec<Listener>,
     /// The existing SIP servers behind this edge.
     pub(crate) core: Option<Core>,
@@ -109,7 +109,7 @@ pub(crate) enum Federation {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Core {
-    /// Their SIP URIs; names are looked up at the start.
+    /// Their SIP URIs; names are looked up at the start and every 30 s. Who is taken out keeps the calls that he has.
     #[schemars(example = ["sip:127.0.0.1:5080"])]
     pub(crate) targets: Vec<SipTarget>,
     /// SIP domains of their certificates (RFC 5922): who shows one of them is the core, from whatever address; and who is

@@ -20,7 +20,7 @@ pub(crate) struct Telemetry {
     pub(crate) level: Level,
     /// How people, numbers and rooms appear in it.
     pub(crate) identities: Identities,
-    /// The trace store, in clear and bounded: a folder of its own that only cusax reads.
+    /// The trace store, in clear and bounded: a folder of its own that only cusax reads. A change needs a restart.
     pub(crate) trace: PathBuf,
     /// Homer's capture address (HEP3).
     #[schemars(example = &"udp:127.0.0.1:9060")]

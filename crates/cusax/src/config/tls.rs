@@ -26,7 +26,7 @@ pub(crate) struct Tls {
     /// sip:user@domain (a URI in subjectAltName) proves that account on listeners with user_certificates.
     #[schemars(example = &"user-ca.pem")]
     pub(crate) user_ca: Option<PathBuf>,
-    /// Revocation lists of these authorities, one of each, in PEM form; they are read at the start. Absent: certificates are
+    /// Revocation lists of these authorities, one of each, in PEM form. Absent: certificates are
     /// not revoked, and what ends a lost one is that its account is removed.
     #[schemars(example = &"user-crl.pem")]
     pub(crate) user_crl: Option<PathBuf>,

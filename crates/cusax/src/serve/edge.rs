@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use cusax_edge::Retired;
 use cusax_edge::config::{
     Action, Caller, Config as EdgeConfig, CoreTarget, Forged, Keys, Limits, Listener, Numbers, Peer, Reach, Zone,
 };
@@ -24,6 +25,7 @@ use crate::config::numbers::{Action as Policy, Policy as Policies};
 use crate::config::sip::{DigestAlgorithm, Federation, Zone as ZoneName};
 
 /// The core targets as they are configured.
+#[derive(PartialEq)]
 pub(super) struct CoreTargets {
     targets: Vec<SipTarget>,
     /// The transports of the core listeners.
@@ -107,7 +109,7 @@ pub(super) fn config(config: &Config, stores: &Stores, core: Vec<CoreTarget>) ->
         numbers: numbers(config)?,
         listeners,
         core,
-        retired: Vec::new(),
+        retired: Retired::default(),
         core_identities: names_of_core.map(ToString::to_string).collect(),
         peers: config
             .sip

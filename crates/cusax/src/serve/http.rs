@@ -47,15 +47,19 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// Core targets count as up until they are known to be not.
-    pub(super) fn with_cores(targets: impl Iterator<Item = String>) -> Self {
-        let cores = Mutex::new(targets.map(|target| (target, UpstreamState::Up)).collect());
-        Self { cores, ..Self::default() }
+    /// Takes the core targets as they are configured now. They count as up until they are known to be not.
+    pub(super) fn follow_cores(&self, targets: impl Iterator<Item = String>) {
+        if let Ok(mut cores) = self.cores.lock() {
+            let state = |target: &String| cores.get(target).copied().unwrap_or(UpstreamState::Up);
+            *cores = targets.map(|target| (target.clone(), state(&target))).collect();
+        }
     }
 
     pub(super) fn core_is(&self, changed: &UpstreamChanged) {
-        if let Ok(mut cores) = self.cores.lock() {
-            cores.insert(changed.upstream.to_string(), changed.state);
+        if let Ok(mut cores) = self.cores.lock()
+            && let Some(state) = cores.get_mut(&*changed.upstream)
+        {
+            *state = changed.state;
         }
     }
 }

@@ -49,8 +49,13 @@ impl Tls {
         })
     }
 
-    /// What the connections of a listener begin with.
-    pub(super) fn layers(&self, listener: &Listener) -> anyhow::Result<Layers> {
+    /// What the connections of each listener for streams begin with.
+    pub(super) fn all_layers(&self, config: &Config) -> anyhow::Result<Vec<Layers>> {
+        let streams = config.sip.listener.iter().filter(|listener| listener.address.transport != Transport::Udp);
+        streams.map(|listener| self.layers(listener)).collect()
+    }
+
+    fn layers(&self, listener: &Listener) -> anyhow::Result<Layers> {
         let transport = listener.address.transport;
         let tls = match (&self.credentials, transport.is_secure()) {
             (_, false) => None,

@@ -1,5 +1,6 @@
 //! The SIP thread: it owns the edge, and carries messages between sockets, streams, the focus and the directory.
 
+mod epoch;
 mod handshake;
 pub(super) mod locate;
 mod meetings;
@@ -39,6 +40,7 @@ use super::seeds;
 use super::stores::{Keep, Restricted, Stores};
 use super::tls::Tls;
 use crate::config::Config;
+pub(super) use epoch::{Epoch, Settings};
 use meetings::Meetings;
 use socket::SipSocket;
 
@@ -68,7 +70,7 @@ pub(super) struct Parts<'a> {
     /// Where names are looked up.
     pub(super) resolver: Arc<Resolver>,
     /// The core targets as they are configured.
-    pub(super) core: CoreTargets,
+    pub(super) core: Arc<CoreTargets>,
     /// Where changes to that are kept.
     pub(super) keep: mpsc::Sender<Keep>,
 }
@@ -77,6 +79,8 @@ pub(super) struct Parts<'a> {
 pub(super) struct Running {
     stop: oneshot::Sender<()>,
     ended: oneshot::Receiver<()>,
+    /// Where it takes another configuration.
+    pub(super) epochs: mpsc::Sender<Epoch>,
 }
 
 impl Running {
@@ -92,8 +96,7 @@ impl Running {
 pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
     let mut sockets = Vec::new();
     let mut listening = Vec::new();
-    let configured = parts.edge.listeners.iter().zip(&parts.config.sip.listener);
-    for (index, (listener, section)) in configured.enumerate() {
+    for (index, listener) in parts.edge.listeners.iter().enumerate() {
         let id = ListenerId(u16::try_from(index)?);
         let advice = || {
             let address = listener.address;
@@ -115,12 +118,12 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
                 Zone::Core => Leg::Upstream,
                 Zone::Peer => Leg::Peer,
             };
-            let (address, transport, layers) = (listener.address, listener.transport, parts.tls.layers(section)?);
-            listening.push(streams::Listening { id, address, transport, leg, layers });
+            listening.push(streams::Listening { id, address: listener.address, transport: listener.transport, leg });
         }
     }
-    let client = parts.tls.client(parts.config)?;
-    let streams = streams::Wiring::new(listening, &parts.config.sip.limits, parts.control, client);
+    let (epochs, to_take) = mpsc::channel(1);
+    let settings = Settings::of(parts.config, parts.tls)?;
+    let streams = streams::Wiring::new(listening, settings, parts.control, to_take);
     let meetings = Meetings::open(parts.config, parts.media, parts.restrictions, parts.keep)?;
     let (wanted, to_locate) = mpsc::channel(locate::WAITING);
     let core = Core {
@@ -134,9 +137,10 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
         component: parts.component.send,
         meetings,
         wanted,
+        targets: parts.core,
         forwarded: 0,
     };
-    let names = Names { wanted: to_locate, resolver: parts.resolver, core: parts.core };
+    let names = Names { wanted: to_locate, resolver: parts.resolver };
     let heard = parts.component.heard;
     let (stop, stopped) = oneshot::channel();
     let (end, ended) = oneshot::channel();
@@ -160,7 +164,7 @@ pub(super) fn start(parts: Parts<'_>) -> anyhow::Result<Running> {
         })
         .context("cannot start the SIP thread")?;
     started.recv().context("the SIP thread ended at once")??;
-    Ok(Running { stop, ended })
+    Ok(Running { stop, ended, epochs })
 }
 
 struct Core {
@@ -174,6 +178,8 @@ struct Core {
     component: mpsc::Sender<cusax_xmpp::Element>,
     meetings: Option<Meetings>,
     wanted: mpsc::Sender<locate::Wanted>,
+    /// The core targets as they are configured.
+    targets: Arc<CoreTargets>,
     /// Requests that were sent on since this was last set to 0.
     forwarded: u32,
 }
@@ -182,7 +188,6 @@ struct Core {
 struct Names {
     wanted: mpsc::Receiver<locate::Wanted>,
     resolver: Arc<Resolver>,
-    core: CoreTargets,
 }
 
 type Shared = Rc<RefCell<Core>>;
@@ -226,8 +231,8 @@ async fn run(
     tokio::task::spawn_local(streams.run(Rc::clone(&core), Rc::clone(&rearm)));
     tokio::task::spawn_local(keep_time(Rc::clone(&core), Rc::clone(&rearm)));
     tokio::task::spawn_local(report::tell(Rc::clone(&core)));
-    let Names { wanted, resolver, core: targets } = names;
-    tokio::task::spawn_local(locate::follow(Rc::clone(&core), Rc::clone(&rearm), targets, Arc::clone(&resolver)));
+    let Names { wanted, resolver } = names;
+    tokio::task::spawn_local(locate::follow(Rc::clone(&core), Rc::clone(&rearm), Arc::clone(&resolver)));
     tokio::task::spawn_local(locate::run(Rc::clone(&core), Rc::clone(&rearm), wanted, resolver));
     let _ = ready.send(Ok(()));
     tokio::task::spawn_local(meetings::listen(Rc::clone(&core), Rc::clone(&rearm)));

@@ -57,8 +57,14 @@ impl Authority {
 
     /// Writes what a configuration names.
     pub(crate) fn write(&self, folder: &Path, names: &[&str]) {
+        fs::write(folder.join("ca.pem"), &self.pem).unwrap();
+        self.write_certificate(folder, names);
+    }
+
+    /// Writes a new certificate and its key.
+    pub(crate) fn write_certificate(&self, folder: &Path, names: &[&str]) {
         let (certificate, key) = self.issue(names);
-        for (file, text) in [("cert.pem", &certificate), ("key.pem", &key), ("ca.pem", &self.pem)] {
+        for (file, text) in [("cert.pem", &certificate), ("key.pem", &key)] {
             fs::write(folder.join(file), text).unwrap();
         }
         fs::set_permissions(folder.join("key.pem"), Permissions::from_mode(0o600)).unwrap();

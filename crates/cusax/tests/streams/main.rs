@@ -5,6 +5,7 @@
 mod authority;
 mod certificates;
 mod core;
+mod reload;
 mod service;
 mod wire;
 
@@ -31,7 +32,7 @@ struct Setup {
     proxied: SocketAddr,
     proxied_tcp: SocketAddr,
     from_core: SocketAddr,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Setup {
@@ -89,7 +90,7 @@ impl Setup {
         std::fs::write(folder.path().join("cusax.toml"), file).unwrap();
         service::add_account(folder.path(), "alice", "s3cret");
         let service = Service::start(folder.path());
-        Self { authority, users, service, core, tls, wss, ws, proxied, proxied_tcp, from_core, _folder: folder }
+        Self { authority, users, service, core, tls, wss, ws, proxied, proxied_tcp, from_core, folder }
     }
 }
 

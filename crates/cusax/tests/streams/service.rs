@@ -35,15 +35,33 @@ impl Service {
         Self { child, http: http.parse().unwrap(), log, folder: folder.to_owned() }
     }
 
-    /// Reads its log until a line says this.
-    pub(crate) fn says(&self, words: &str) {
+    /// Reads its log until a line says this; that line.
+    pub(crate) fn says(&self, words: &str) -> Value {
         let deadline = clock::now() + SOON;
         loop {
             let line = self.log.recv_timeout(deadline.saturating_duration_since(clock::now()));
-            if line.unwrap_or_else(|_| panic!("it does not say {words:?}")).contains(words) {
-                return;
+            let line = line.unwrap_or_else(|_| panic!("it does not say {words:?}"));
+            if line.contains(words) {
+                return serde_json::from_str(&line).unwrap();
             }
         }
+    }
+
+    /// Has it read its configuration again, and waits until it has; what it says of that.
+    pub(crate) fn reload(&self) -> Value {
+        self.hang_up();
+        self.says("config.reload")
+    }
+
+    pub(crate) fn hang_up(&self) {
+        let kill = Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+    }
+
+    /// Changes its configuration file.
+    pub(crate) fn edit(&self, change: impl FnOnce(String) -> String) {
+        let file = self.folder.join("cusax.toml");
+        std::fs::write(&file, change(std::fs::read_to_string(&file).unwrap())).unwrap();
     }
 
     /// Removes an account, and waits until that is known.
@@ -54,13 +72,19 @@ impl Service {
         self.becomes("cusax_directory_accounts", 0.0);
     }
 
-    /// The value of a series of `/metrics`.
-    pub(crate) fn series(&self, name: &str) -> f64 {
+    /// What it answers to a GET.
+    pub(crate) fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.http).unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();
-        write!(stream, "GET /metrics HTTP/1.1\r\nHost: cusax\r\nConnection: close\r\n\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: cusax\r\nConnection: close\r\n\r\n").unwrap();
         let mut page = String::new();
         stream.read_to_string(&mut page).unwrap();
+        page
+    }
+
+    /// The value of a series of `/metrics`.
+    pub(crate) fn series(&self, name: &str) -> f64 {
+        let page = self.get("/metrics");
         let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.unwrap_or_else(|| panic!("{name} is not in:\n{page}")).parse().unwrap()
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use cusax_sip::framing::{self, Frame};
-use cusax_sip::{Compose, Message};
+use cusax_sip::{Compose, Message, Name};
 use futures_util::{SinkExt, StreamExt};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -164,6 +164,6 @@ pub(crate) fn parse(bytes: Vec<u8>) -> Message {
 /// A response as a user agent makes it.
 pub(crate) fn response(request: &Message, status: &str) -> String {
     let (code, reason) = status.split_once(' ').unwrap();
-    let bytes = Compose::response(request, code.parse().unwrap(), Some(reason), Some("tag")).empty();
-    String::from_utf8(bytes.to_vec()).unwrap()
+    let response = Compose::response(request, code.parse().unwrap(), Some(reason), Some("tag"));
+    String::from_utf8(response.copy(request, Name::RecordRoute).empty().to_vec()).unwrap()
 }

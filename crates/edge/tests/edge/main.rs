@@ -13,6 +13,7 @@ mod location;
 mod passage;
 mod proof;
 mod registration;
+mod reload;
 mod session;
 mod shedding;
 mod sips;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use cusax_edge::config::{
     Action, Caller, Config, CoreTarget, Forged, Keys, Limits, Listener, Numbers, Peer, Reach, Zone,
 };
-use cusax_edge::{Account, AccountKey, Edge, FOCUS, Headline, LocateId, Output};
+use cusax_edge::{Account, AccountKey, Edge, FOCUS, Headline, LocateId, Output, Retired};
 use cusax_event::Event;
 use cusax_event::sip::{Dropped, NumberClass};
 use cusax_numbering::Classifier;
@@ -106,7 +106,7 @@ pub(crate) fn config() -> Config {
             transport: Transport::Udp,
         }],
         core_identities: Vec::new(),
-        retired: Vec::new(),
+        retired: Retired::default(),
         peers: vec![
             Peer { sources: vec![("192.0.2.128".parse().unwrap(), 28)], identities: Vec::new(), trusted: false },
             Peer { sources: vec![("192.0.2.160".parse().unwrap(), 28)], identities: Vec::new(), trusted: true },

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use arc_swap::ArcSwap;
 use rustls::client::ResolvesClientCert;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
@@ -101,45 +100,40 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// The certificate that is shown now, wherever one is asked for.
+/// The certificate that is shown wherever one is asked for.
 #[derive(Clone, Debug)]
-pub struct Credentials(Arc<Current>);
+pub struct Credentials(Arc<Shown>);
 
 impl Credentials {
     /// Shows this one.
     #[must_use]
     pub fn new(certificate: Certificate) -> Self {
-        Self(Arc::new(Current(ArcSwap::new(certificate.0))))
+        Self(Arc::new(Shown(certificate.0)))
     }
 
-    /// Shows another one from now on; connections that are there stay.
-    pub fn replace(&self, certificate: Certificate) {
-        self.0.0.store(certificate.0);
-    }
-
-    pub(super) fn current(&self) -> Arc<Current> {
+    pub(super) fn shown(&self) -> Arc<Shown> {
         Arc::clone(&self.0)
     }
 }
 
-pub(super) struct Current(ArcSwap<CertifiedKey>);
+pub(super) struct Shown(Arc<CertifiedKey>);
 
-impl fmt::Debug for Current {
+impl fmt::Debug for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Current").finish_non_exhaustive()
+        f.debug_tuple("Shown").finish_non_exhaustive()
     }
 }
 
-impl ResolvesServerCert for Current {
+impl ResolvesServerCert for Shown {
     /// The same for every name: of several domains, the certificate names all.
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+        Some(Arc::clone(&self.0))
     }
 }
 
-impl ResolvesClientCert for Current {
+impl ResolvesClientCert for Shown {
     fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+        Some(Arc::clone(&self.0))
     }
 
     fn has_certs(&self) -> bool {

@@ -41,7 +41,7 @@ impl Client {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
         let mut config = match &self.credentials {
-            Some(credentials) => builder.with_client_cert_resolver(credentials.current()),
+            Some(credentials) => builder.with_client_cert_resolver(credentials.shown()),
             None => builder.with_no_client_auth(),
         };
         // Our connections last: a session would be kept for nothing, and outlive the verdict on its certificate.

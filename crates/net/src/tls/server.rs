@@ -38,7 +38,7 @@ impl Server {
             Some(verifier) => builder.with_client_cert_verifier(Arc::<Verifier>::clone(verifier)),
             None => builder.with_no_client_auth(),
         };
-        Self { config: Arc::new(builder.with_cert_resolver(credentials.current())), clients }
+        Self { config: Arc::new(builder.with_cert_resolver(credentials.shown())), clients }
     }
 
     pub(crate) fn config(&self) -> Arc<ServerConfig> {

@@ -227,18 +227,17 @@ async fn users_certificate_that_is_of_no_use_is_refused_and_not_passed_over() {
 }
 
 #[tokio::test]
-async fn name_is_asked_for_and_the_certificate_is_the_present_one() {
+async fn certificate_is_the_present_one_and_earlier_connections_stay() {
     let authority = Authority::new();
-    let credentials = authority.issue(&["old.example"]).credentials();
-    let server = layers(&credentials, Version::V1_2, &ClientCertificates::default());
-    let (mut server, address) = listening(server, Limits::default());
+    let (mut server, address) = listening(open_to_all(&authority.issue(&["old.example"])), Limits::default());
     let mut client = streams(Limits::default());
     client.connect(address, Some(target(&authority, None, &["old.example"]))).unwrap();
-    tokio::join!(opened(&mut server), opened(&mut client));
-    credentials.replace(authority.issue(&["new.example"]).certificate());
+    let ((first, ..), _) = tokio::join!(opened(&mut server), opened(&mut client));
+    server.reconfigure(Limits::default(), vec![open_to_all(&authority.issue(&["new.example"]))]);
     client.connect(address, Some(target(&authority, None, &["new.example"]))).unwrap();
     tokio::join!(opened(&mut server), opened(&mut client));
-    assert_eq!(server.len(), 2, "the first connection stays");
+    server.send(first, Bytes::from_static(b"still here;")).unwrap();
+    assert_eq!(message(&mut client).await, "still here;");
 }
 
 #[tokio::test]

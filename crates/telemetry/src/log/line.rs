@@ -2,7 +2,7 @@
 
 use cusax_event::media::{Codec, DropReason, ParticipantState};
 use cusax_event::moderation::{ActionResult, ReconcileResult};
-use cusax_event::service::{DirectoryState, Stage};
+use cusax_event::service::{DirectoryState, ReloadResult, Stage};
 use cusax_event::sip::{
     AuthResult, OverloadLevel, ProbeResult, ShedCause, TransactionKind, UpstreamResult, UpstreamState,
 };
@@ -10,7 +10,7 @@ use cusax_event::xmpp::LinkState;
 use cusax_event::{Event, Identity};
 use tracing::Level;
 
-use super::Log;
+use super::Lines;
 use super::identifiers::Identifiers;
 
 /// The level of an event's line.
@@ -83,6 +83,11 @@ pub(super) fn level(event: &Event) -> Level {
             | DirectoryState::StateReadOnly
             | DirectoryState::WriteFailed => Level::WARN,
         },
+        Event::ConfigReload(reload) => match reload.result {
+            ReloadResult::Applied if reload.needs_restart.is_empty() => Level::INFO,
+            ReloadResult::Applied => Level::WARN,
+            ReloadResult::Refused => Level::ERROR,
+        },
         Event::Lifecycle(lifecycle) => match lifecycle.stage {
             Stage::Started | Stage::Draining | Stage::Stopped | Stage::Recovered => Level::INFO,
             Stage::Degraded => Level::WARN,
@@ -123,12 +128,13 @@ pub(crate) const fn name(event: &Event) -> &'static str {
         Event::MixerReport(_) => "mixer.report",
         Event::Directory(_) => "directory.snapshot",
         Event::HttpDropped(_) => "http.dropped",
+        Event::ConfigReload(_) => "config.reload",
         Event::Lifecycle(_) => "service.lifecycle",
     }
 }
 
 /// Every name that the `event` field can have.
-pub const EVENT_NAMES: [&str; 31] = [
+pub const EVENT_NAMES: [&str; 32] = [
     "sip.message",
     "sip.dropped",
     "sip.connection",
@@ -159,6 +165,7 @@ pub const EVENT_NAMES: [&str; 31] = [
     "mixer.report",
     "directory.snapshot",
     "http.dropped",
+    "config.reload",
     "service.lifecycle",
 ];
 
@@ -197,7 +204,7 @@ macro_rules! line {
 }
 
 /// Writes the line of an event at the level that [`level`] gave.
-pub(super) fn write(log: &Log, level: Level, event: &Event) {
+pub(super) fn write(log: &Lines, level: Level, event: &Event) {
     let show = |identity: &Option<Identity>| identity.as_ref().map(|identity| log.names.show(identity, level));
     let text = |text: &str| log.names.free_text(text, level);
     match event {
@@ -443,6 +450,15 @@ pub(super) fn write(log: &Log, level: Level, event: &Event) {
         Event::HttpDropped(it) => {
             line!(log, level, event, Identifiers::default(), reason = it.reason.as_str(), detail = text(&it.detail),)
         }
+        Event::ConfigReload(it) => line!(
+            log,
+            level,
+            event,
+            Identifiers::default(),
+            result = it.result.as_str(),
+            needs_restart = (!it.needs_restart.is_empty()).then(|| it.needs_restart.join(", ")),
+            detail = it.detail.as_str(), // the operator's own file: whom it names he knows
+        ),
         Event::Lifecycle(it) => {
             line!(log, level, event, Identifiers::default(), stage = it.stage.as_str(), detail = text(&it.detail),)
         }

@@ -23,7 +23,7 @@ pub(super) struct Children<M, const LABELS: usize> {
 }
 
 impl<M, const LABELS: usize> Children<M, LABELS> {
-    fn new(labels: &[Label<'_>; LABELS], child: impl Fn(&[&str]) -> M) -> Self {
+    pub(super) fn new(labels: &[Label<'_>; LABELS], child: impl Fn(&[&str]) -> M) -> Self {
         let mut rows: Vec<Vec<&str>> = vec![Vec::new()];
         for (_, values) in labels {
             rows =

@@ -1,7 +1,7 @@
 //! Families of the process, its stores and telemetry itself.
 
 use cusax_event::closed_enum;
-use cusax_event::service::{Directory, DirectoryState, HttpDropReason, Stage};
+use cusax_event::service::{ConfigReload, Directory, DirectoryState, HttpDropReason, ReloadResult, Stage};
 use prometheus::{IntCounter, IntGauge};
 
 use super::Sampled;
@@ -13,6 +13,9 @@ pub(super) struct Service {
     directory: Children<IntCounter, 1>,
     http_dropped: Children<IntCounter, 1>,
     draining: IntGauge,
+    reloads: Children<IntCounter, 1>,
+    last_reload: IntGauge,
+    last_good_reload: IntGauge,
     stages: Children<IntCounter, 1>,
     pub(super) trace: Trace,
 }
@@ -38,6 +41,19 @@ impl Service {
                 "http_dropped_total",
                 "HTTP connections that were closed without an answer.",
                 &[label!("reason", HttpDropReason)],
+            ),
+            reloads: families.counters(
+                "config_reloads_total",
+                "Readings of the configuration after the start by what came of them.",
+                &[label!("result", ReloadResult)],
+            ),
+            last_reload: families.gauge(
+                "config_last_reload_successful",
+                "1 where the configuration is in force as it was read last, 0 where that was refused.",
+            ),
+            last_good_reload: families.gauge(
+                "config_last_reload_success_timestamp_seconds",
+                "When the configuration that is in force was read, in seconds since 1970.",
             ),
             draining: families.gauge("draining", "1 while no new calls are taken."),
             stages: families.counters(
@@ -66,6 +82,20 @@ impl Service {
 
     pub(super) fn http_dropped(&self, reason: HttpDropReason) {
         self.http_dropped.at([reason as usize]).inc();
+    }
+
+    pub(super) fn reload(&self, reload: &ConfigReload) {
+        self.reloads.at([reload.result as usize]).inc();
+        match reload.result {
+            ReloadResult::Applied => self.read(reload.at),
+            ReloadResult::Refused => self.last_reload.set(0),
+        }
+    }
+
+    /// Takes note that the configuration in force was read then.
+    pub(super) fn read(&self, at: u64) {
+        self.last_reload.set(1);
+        self.last_good_reload.set(i64::try_from(at).unwrap_or(i64::MAX));
     }
 
     pub(super) fn lifecycle(&self, stage: Stage) {

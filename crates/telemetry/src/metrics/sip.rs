@@ -2,8 +2,8 @@
 
 use cusax_event::sip::{
     Algorithm, AuthResult, CallOutcome, Connection, ConnectionResult, Direction, DropReason, Dropped, Forwarded, Leg,
-    Message, Method, Outcome, OverloadChanged, ProbeResult, Report, Role, Shed, ShedCause, Timer, TransactionEnded,
-    TransactionKind, Transport, Upstream, UpstreamChanged, UpstreamProbed, UpstreamResult, UpstreamState, Urgency,
+    Message, Method, Outcome, OverloadChanged, Report, Role, Shed, ShedCause, Timer, TransactionEnded, TransactionKind,
+    Transport, Urgency,
 };
 use prometheus::{Histogram, IntCounter, IntGauge};
 
@@ -26,21 +26,15 @@ pub(super) struct Sip {
     calls: Children<IntCounter, 1>,
     auth: Children<IntCounter, 2>,
     timeouts: Children<IntCounter, 1>,
-    upstreams: Vec<String>,
-    upstream_requests: Children<IntCounter, 2>,
-    upstream_up: Children<IntGauge, 1>,
-    probes: Children<Histogram, 1>,
-    failed_probes: Children<IntCounter, 1>,
 }
 
 impl Sip {
-    pub(super) fn new(families: &Families<'_>, upstreams: Vec<String>) -> Self {
+    pub(super) fn new(families: &Families<'_>) -> Self {
         let leg = || label!("leg", Leg);
         let dir = || label!("dir", Direction);
         let method_class = || ("method", METHOD_CLASSES.to_vec());
         let outer = || ("leg", LEGS.map(Leg::as_str).to_vec());
         let stream = || ("transport", STREAMS.map(Transport::as_str).to_vec());
-        let upstream = || ("upstream", upstreams.iter().map(String::as_str).collect::<Vec<_>>());
         Self {
             requests: families.counters(
                 "sip_requests_total",
@@ -112,28 +106,6 @@ impl Sip {
                 "Transactions that a timer of RFC 3261 ended.",
                 &[label!("timer", Timer)],
             ),
-            upstream_requests: families.counters(
-                "sip_upstream_requests_total",
-                "Requests to core targets, by what they came to.",
-                &[upstream(), label!("result", UpstreamResult)],
-            ),
-            upstream_up: families.gauges(
-                "sip_upstream_up",
-                "1 where a core target takes requests: at least one of its addresses answers, and not with 503.",
-                &[upstream()],
-            ),
-            probes: families.histograms(
-                "sip_upstream_probe_seconds",
-                "Time from an OPTIONS probe of a core target to its answer.",
-                &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0],
-                &[upstream()],
-            ),
-            failed_probes: families.counters(
-                "sip_upstream_failed_probes_total",
-                "OPTIONS probes of a core target that were not answered, or with 503.",
-                &[upstream()],
-            ),
-            upstreams,
         }
     }
 
@@ -202,34 +174,6 @@ impl Sip {
 
     pub(super) fn timeout(&self, timer: Timer) {
         self.timeouts.at([timer as usize]).inc();
-    }
-
-    pub(super) fn upstream(&self, upstream: &Upstream) {
-        if let Some(place) = self.place(&upstream.upstream) {
-            self.upstream_requests.at([place, upstream.result as usize]).inc();
-        }
-    }
-
-    pub(super) fn probed(&self, probed: &UpstreamProbed) {
-        let Some(place) = self.place(&probed.upstream) else { return };
-        match probed.result {
-            ProbeResult::Ok => {
-                self.upstream_up.at([place]).set(1);
-                self.probes.at([place]).observe(probed.duration.as_secs_f64());
-            }
-            ProbeResult::Unavailable | ProbeResult::Failed => self.failed_probes.at([place]).inc(),
-        }
-    }
-
-    pub(super) fn upstream_changed(&self, changed: &UpstreamChanged) {
-        if let Some(place) = self.place(&changed.upstream) {
-            self.upstream_up.at([place]).set(i64::from(changed.state == UpstreamState::Up));
-        }
-    }
-
-    /// A target that is not configured has no child: its name could be anything.
-    fn place(&self, upstream: &str) -> Option<usize> {
-        self.upstreams.iter().position(|name| **name == *upstream)
     }
 }
 

@@ -123,7 +123,8 @@ impl<'a> Draft<'a> {
             Event::SipConnection(_) | Event::TlsHandshake(_) => return false,
             Event::SipForwarded(_) | Event::SipReport(_) => return false,
             Event::XmppDropped(_) | Event::RtpDropped(_) | Event::MixerReport(_) => return false,
-            Event::Directory(_) | Event::HttpDropped(_) | Event::Lifecycle(_) => return false,
+            Event::Directory(_) | Event::HttpDropped(_) => return false,
+            Event::ConfigReload(_) | Event::Lifecycle(_) => return false,
         };
         entry.findable
     }

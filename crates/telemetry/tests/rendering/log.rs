@@ -3,6 +3,7 @@ use std::io::{self, Write};
 use std::sync::mpsc;
 
 use cusax_event::Event;
+use cusax_event::service::{ConfigReload, ReloadResult};
 use cusax_telemetry::{Config, EVENT_NAMES, Format, Identities, Output, Telemetry};
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
@@ -50,6 +51,34 @@ fn every_event_has_its_own_name_at_trace() {
     let names: BTreeSet<String> = text.lines().map(|line| json(line)["event"].as_str().unwrap().to_owned()).collect();
     assert_eq!(names, EVENT_NAMES.iter().map(|name| (*name).to_owned()).collect());
     assert_eq!(text.lines().count(), EVENT_NAMES.len());
+}
+
+#[test]
+fn another_style_is_that_of_the_next_line() {
+    let captured = Captured::default();
+    let (telemetry, guard) = Telemetry::new(config(&captured));
+    let reload = Event::ConfigReload(ConfigReload {
+        result: ReloadResult::Applied,
+        at: 1_800_000_000,
+        needs_restart: vec!["http.listen", "media.ports"],
+        detail: "cusax.toml".to_owned(),
+    });
+    telemetry.emit(&reload);
+    let mut other = config(&captured);
+    (other.log, other.level) = (Format::Logfmt, LevelFilter::ERROR);
+    telemetry.reconfigure(other);
+    telemetry.emit(&reload);
+    let Event::ConfigReload(refused) = reload else { unreachable!() };
+    let (result, detail) = (ReloadResult::Refused, "cusax.toml:3:11: 192.0.2.9/28 is no range".to_owned());
+    telemetry.emit(&Event::ConfigReload(ConfigReload { result, needs_restart: Vec::new(), detail, ..refused }));
+    drop(guard);
+    let text = captured.text();
+    let [warned, failed] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+    let warned = json(warned);
+    assert_eq!((&warned["level"], &warned["event"]), (&"WARN".into(), &"config.reload".into()));
+    assert_eq!(warned["needs_restart"], "http.listen, media.ports");
+    assert!(failed.contains("level=error") && failed.contains("3:11: 192.0.2.9/28 is no range"), "{failed}");
+    assert!(!failed.contains("needs_restart"), "{failed}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cusax_event::Event;
 use cusax_event::media::{Report, TickTimes};
-use cusax_event::service::{Directory, DirectoryState};
+use cusax_event::service::{ConfigReload, Directory, DirectoryState, ReloadResult};
 use cusax_event::sip::{Connection, ConnectionResult, Forwarded, Leg, Report as SipReport};
 use cusax_event::sip::{
     ProbeResult, Transport, Upstream, UpstreamChanged, UpstreamProbed, UpstreamResult, UpstreamState,
@@ -118,6 +118,45 @@ fn what_is_not_about_accounts_leaves_their_number_as_it_was() {
     assert_eq!(tell(DirectoryState::StateReadOnly, None), 3.0);
     assert_eq!(tell(DirectoryState::ReadOnly, Some(4)), 4.0);
     assert_eq!(samples(&telemetry)[r#"cusax_directory_snapshots_total{state="write_failed"}"#], 1.0);
+}
+
+#[test]
+fn a_reload_that_was_refused_leaves_the_time_of_the_last_good_one() {
+    let telemetry = telemetry();
+    let tell = |result, at| {
+        let (needs_restart, detail) = (Vec::new(), String::new());
+        telemetry.emit(&Event::ConfigReload(ConfigReload { result, at, needs_restart, detail }));
+        let samples = samples(&telemetry);
+        ["successful", "success_timestamp_seconds"].map(|name| samples[&format!("cusax_config_last_reload_{name}")])
+    };
+    let started = samples(&telemetry)["cusax_config_last_reload_success_timestamp_seconds"];
+    assert_eq!(started, 1_798_761_599.0, "the start is the first reading");
+    assert_eq!(tell(ReloadResult::Refused, 1_800_000_000), [0.0, started]);
+    assert_eq!(tell(ReloadResult::Applied, 1_800_000_001), [1.0, 1_800_000_001.0]);
+    assert_eq!(samples(&telemetry)[r#"cusax_config_reloads_total{result="refused"}"#], 1.0);
+}
+
+#[test]
+fn upstreams_that_stay_count_on_and_those_that_left_are_gone() {
+    let captured = Captured::default();
+    let with = |names: &[&str]| {
+        let mut config = config(&captured);
+        config.upstreams = names.iter().map(ToString::to_string).collect();
+        config
+    };
+    let (telemetry, _guard) = Telemetry::new(with(&["sip:a", "sip:b"]));
+    let probed = |name: &str| {
+        let (upstream, duration) = (name.into(), Duration::from_millis(1));
+        telemetry.emit(&Event::SipUpstreamProbed(UpstreamProbed { upstream, result: ProbeResult::Ok, duration }));
+    };
+    ["sip:a", "sip:b"].into_iter().for_each(probed);
+    let count = |name: &str| {
+        samples(&telemetry).get(&format!("cusax_sip_upstream_probe_seconds_count{{upstream={name:?}}}")).copied()
+    };
+    telemetry.reconfigure(with(&["sip:b", "sip:c"]));
+    ["sip:a", "sip:b", "sip:c"].into_iter().for_each(probed);
+    assert_eq!(["sip:a", "sip:b", "sip:c"].map(count), [None, Some(2.0), Some(1.0)]);
+    assert!(!telemetry.metrics_text().contains("sip:a"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cusax_event::media::{self, LegState, TickTimes};
 use cusax_event::moderation::{self, Action, ActionResult, Origin, ReconcileResult};
-use cusax_event::service::{self, DirectoryState, Stage};
+use cusax_event::service::{self, DirectoryState, ReloadResult, Stage};
 use cusax_event::sip::{self, Algorithm, AuthResult, Direction, Method, Transport};
 use cusax_event::tls;
 use cusax_event::xmpp::{self, LinkState, StanzaKind};
@@ -236,6 +236,12 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::HttpDropped(service::HttpDropped {
             reason: service::HttpDropReason::Overload,
             detail: "192.0.2.7:40000: closed for a newer one".to_owned(),
+        }),
+        Event::ConfigReload(service::ConfigReload {
+            result: ReloadResult::Applied,
+            at: 1_800_000_000,
+            needs_restart: vec!["http.listen", "media.ports"],
+            detail: "cusax.toml".to_owned(),
         }),
         Event::Lifecycle(service::Lifecycle { stage: Stage::Started, detail: "udp:127.0.0.1:5060".to_owned() }),
     ]

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::Duration;
 
 use cusax_net::clock;
 use cusax_net::tls::{Authorities, Certificate, CertificateError, Revoked, Validity};
@@ -28,6 +29,9 @@ pub(super) fn check(tls: &Tls, document: &Document<'_>) -> Vec<Finding> {
                 Validity::Valid if certificate.identities().is_empty() => Some(format!(
                     "{file} names no SIP domain (subjectAltName, RFC 5922): who looks at names does not accept it"
                 )),
+                Validity::Valid if certificate.validity(clock::wall() + SOON) == Validity::Expired => {
+                    Some(format!("{file} expires in less than 14 days: nobody who looks at it accepts it then"))
+                }
                 Validity::Valid => None,
                 Validity::Expired => Some(format!("{file} has expired: nobody who looks at it accepts it")),
                 Validity::NotYet => Some(format!("{file} is not valid yet: nobody who looks at it accepts it")),
@@ -122,5 +126,7 @@ fn unreadable(file: &Path, error: &io::Error) -> Bad {
     Bad::new(problem, "name a file that the service's user can read")
 }
 
+/// Renewal was due long ago: those who renew by a program do so a month before.
+const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 /// All the authorities of a host are a 40th of it; a list of 100,000 certificates that were revoked is half.
 const LONGEST: u64 = 10 * 1024 * 1024;

@@ -14,7 +14,6 @@ use cusax_sip::location::{LocateError, Lookup, Naptr, Place, Question, Records, 
 use tokio::sync::{Notify, mpsc};
 
 use super::Shared;
-use crate::serve::edge::CoreTargets;
 
 /// Lookups that wait to be begun.
 pub(super) const WAITING: usize = 4_096;
@@ -40,14 +39,17 @@ pub(super) async fn run(core: Shared, rearm: Rc<Notify>, mut wanted: mpsc::Recei
 }
 
 /// Follows the core targets that are configured by name to where they are now.
-pub(super) async fn follow(core: Shared, rearm: Rc<Notify>, targets: CoreTargets, resolver: Arc<Resolver>) {
-    if !targets.have_names() {
-        return;
-    }
+pub(super) async fn follow(core: Shared, rearm: Rc<Notify>, resolver: Arc<Resolver>) {
     let mut lost = false;
     loop {
         tokio::time::sleep(FOLLOW).await;
+        let targets = Arc::clone(&core.borrow().targets);
+        if !targets.have_names() {
+            continue;
+        }
         match targets.locate(&resolver).await {
+            // Others are configured meanwhile.
+            _ if !Arc::ptr_eq(&targets, &core.borrow().targets) => {}
             // What did not answer may still be where it was.
             Ok((_, false)) => {}
             Ok((found, true)) => {

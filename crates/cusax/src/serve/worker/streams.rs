@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -12,8 +12,7 @@ use cusax_event::sip::{Connection, ConnectionResult, DropReason, Dropped, Leg};
 use cusax_event::tls::Side;
 use cusax_net::clock;
 use cusax_net::stream::{
-    CloseReason, Frame, Layer, Layers, Limits, ListenerId as NetListener, RefuseReason, SecureTarget, StreamEvent,
-    Streams,
+    CloseReason, Frame, Layer, ListenerId as NetListener, RefuseReason, SecureTarget, StreamEvent, Streams,
 };
 use cusax_net::tls::Client;
 use cusax_sip::framing;
@@ -22,8 +21,7 @@ use cusax_telemetry::Telemetry;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 
-use super::{Shared, handshake};
-use crate::config::limits::Limits as LimitsSection;
+use super::{Epoch, Settings, Shared, handshake};
 use crate::serve::complaint::Complaint;
 
 /// Messages that wait to be written.
@@ -42,8 +40,6 @@ pub(super) struct Listening {
     pub(super) id: ListenerId,
     pub(super) address: SocketAddr,
     pub(super) transport: Transport,
-    /// What its connections begin with.
-    pub(super) layers: Layers,
     /// Whom it is for.
     pub(super) leg: Leg,
 }
@@ -51,9 +47,9 @@ pub(super) struct Listening {
 /// What is known before the thread runs.
 pub(super) struct Wiring {
     listeners: Vec<Listening>,
-    limits: Limits,
+    settings: Settings,
     control: Handle,
-    client: Option<Client>,
+    epochs: mpsc::Receiver<Epoch>,
     orders: mpsc::Receiver<Order>,
     sender: mpsc::Sender<Order>,
 }
@@ -61,25 +57,12 @@ pub(super) struct Wiring {
 impl Wiring {
     pub(super) fn new(
         listeners: Vec<Listening>,
-        section: &LimitsSection,
+        settings: Settings,
         control: Handle,
-        client: Option<Client>,
+        epochs: mpsc::Receiver<Epoch>,
     ) -> Self {
         let (sender, orders) = mpsc::channel(WAITING);
-        let size = |value: std::num::NonZeroU32| usize::try_from(value.get()).unwrap_or(usize::MAX);
-        let seconds = |value: std::num::NonZeroU32| Duration::from_secs(value.get().into());
-        let limits = Limits {
-            connections: size(section.connections),
-            per_source: size(section.connections_per_source),
-            message_bytes: size(section.message_bytes),
-            message_time: seconds(section.message_seconds),
-            first_message_time: seconds(section.message_seconds),
-            handshake_time: seconds(section.handshake_seconds),
-            idle_time: seconds(section.idle_seconds),
-            write_queue: size(section.write_queue),
-            ..Limits::default()
-        };
-        Self { listeners, limits, control, client, orders, sender }
+        Self { listeners, settings, control, epochs, orders, sender }
     }
 
     pub(super) fn sender(&self) -> mpsc::Sender<Order> {
@@ -88,9 +71,10 @@ impl Wiring {
 
     /// Listens; to be called in the thread's runtime.
     pub(super) fn open(self) -> anyhow::Result<Connections> {
-        let mut streams = Streams::new(frame, self.limits, self.control);
-        for Listening { address, transport, layers, .. } in &self.listeners {
-            streams.listen(*address, layers.clone()).with_context(|| {
+        let Settings { limits, layers, client } = self.settings;
+        let mut streams = Streams::new(frame, limits, self.control);
+        for (Listening { address, transport, .. }, layers) in self.listeners.iter().zip(layers) {
+            streams.listen(*address, layers).with_context(|| {
                 format!("cannot listen for SIP on {transport} {address} (another process may: look with `ss -ltnp`)")
             })?;
         }
@@ -99,7 +83,8 @@ impl Wiring {
             listeners: self.listeners,
             open: HashMap::new(),
             reached: HashMap::new(),
-            client: self.client,
+            client,
+            epochs: self.epochs,
             orders: self.orders,
             unaccepted: Complaint::default(),
             unsecured: Complaint::default(),
@@ -109,7 +94,7 @@ impl Wiring {
 
 /// All connections of the thread.
 pub(super) struct Connections {
-    streams: Streams,
+    pub(super) streams: Streams,
     /// In the order in which they were opened, which is that of their ids.
     listeners: Vec<Listening>,
     /// Each connection that is there or being made.
@@ -118,7 +103,8 @@ pub(super) struct Connections {
     /// that it was made to, and one that was accepted for none: who connects to us proves nothing by that (RFC 5923).
     reached: HashMap<Reached, u64>,
     /// What connects by TLS.
-    client: Option<Client>,
+    pub(super) client: Option<Client>,
+    epochs: mpsc::Receiver<Epoch>,
     orders: mpsc::Receiver<Order>,
     /// Connections that could not be accepted.
     unaccepted: Complaint,
@@ -153,6 +139,7 @@ impl Connections {
                     self.write(order, &core, now);
                     core.borrow_mut().settle(now);
                 }
+                Some(epoch) = self.epochs.recv() => self.begin(epoch, &core, clock::now()),
             }
             rearm.notify_one();
         }
