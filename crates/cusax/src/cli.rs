@@ -93,4 +93,5 @@ Examples:
 const SERVE_EXAMPLES: &str = "\
 Examples:
   cusax serve                        127.0.0.1 only, SQLite in this directory, domain \"localhost\"
-  cusax serve --config cusax.toml    as the file says";
+  cusax serve --config cusax.toml    as the file says
+  kill -HUP PID                      have it read the file again: all of it counts at once, or nothing where it has a mistake";

@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 #[test]
 fn each_bad_file_is_explained_at_the_place() {
@@ -146,13 +147,15 @@ fn a_component_secret_is_read_only_where_nobody_else_can() {
 #[test]
 fn certificates_that_nobody_will_accept_are_told() {
     let folder = tempfile::tempdir().unwrap();
-    let issue = |year| {
+    let issue = |end| {
         let mut params = rcgen::CertificateParams::new(vec!["example.com".to_owned()]).unwrap();
-        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        params.not_after = end;
         let key = rcgen::KeyPair::generate().unwrap();
         (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
     };
-    let ((good, key), (expired, expired_key)) = (issue(4000), issue(2001));
+    let [(good, key), (expired, expired_key)] = [4000, 2001].map(|year| issue(rcgen::date_time_ymd(year, 1, 1)));
+    let now = Duration::from_secs(cusax_net::clock::unix_seconds());
+    let (soon, soon_key) = issue(rcgen::date_time_ymd(1970, 1, 1) + now + Duration::from_secs(13 * 86_400));
     let file = format!("{CORE}[tls]\ncertificate = \"cert.pem\"\nprivate_key = \"key.pem\"\n");
     fs::write(folder.path().join("cusax.toml"), file).unwrap();
     for (certificate, key, mode, expected) in [
@@ -163,6 +166,7 @@ fn certificates_that_nobody_will_accept_are_told() {
         (&key, &key, 0o600, "cert.pem is of no use: there is no certificate in the chain"),
         (&expired, &expired_key, 0o600, "cert.pem has expired: nobody who looks at it accepts it"),
         (&expired, &expired_key, 0o600, "nothing is wrong; 1 warning\n"),
+        (&soon, &soon_key, 0o600, "cert.pem expires in less than 14 days"),
     ] {
         fs::write(folder.path().join("cert.pem"), certificate).unwrap();
         fs::write(folder.path().join("key.pem"), key).unwrap();

@@ -103,3 +103,38 @@ impl Reloading<'_> {
         next.warnings.name().to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use cusax_telemetry::Output;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn without_a_file_there_is_nothing_to_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.directory.url = format!("sqlite:{}", folder.path().join("accounts.db").display()).parse().unwrap();
+        config.directory.state = folder.path().join("state.db");
+        let stores = Stores::open(&config).await.unwrap();
+        let mut quiet = cusax_telemetry::Config::new("edge-1", [7; 32], clock::wall);
+        quiet.output = Output::Writer(Box::new(std::io::sink()));
+        let (telemetry, _guard) = Telemetry::new(quiet);
+        let (epochs, _to_take) = mpsc::channel(1);
+        let reloading = Reloading {
+            file: None,
+            core: Arc::new(CoreTargets::of(&config)),
+            config,
+            secret: None,
+            stores: &stores,
+            resolver: &Resolver::new(Duration::from_secs(3)).unwrap(),
+            health: &Health::default(),
+            telemetry: &telemetry,
+            epochs,
+        };
+        let error = reloading.read().await.err().unwrap().to_string();
+        assert_eq!(error, "there is no file to read again: name one with --config");
+    }
+}
