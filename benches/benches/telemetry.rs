@@ -134,21 +134,36 @@ fn cpu_of_others() -> Duration {
 /// Calls that are emitted at once: as many as 50 ms of 2,000 calls a second.
 const BURST: u64 = 100;
 
-/// Emits `calls`, and lets those who write catch up after each burst; the time that emitting took.
-fn emit(telemetry: &Telemetry, calls: &[Vec<Event>], count: u64) -> Duration {
+/// Long enough for those who write to be done.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Emits `calls` until there were at least `count` of them, and lets those who write catch up after each time; returns
+/// what `count` calls cost by `measure`. Never fewer than a burst: a lone call after a pause costs what waking a processor
+/// costs.
+fn cost(telemetry: &Telemetry, calls: &[Vec<Event>], count: u64, measure: fn(&dyn Fn()) -> Duration) -> Duration {
+    let bursts = count.div_ceil(BURST);
     let mut took = Duration::ZERO;
-    let mut left = count;
-    while left > 0 {
-        let burst = left.min(BURST);
-        let begin = Instant::now();
-        for events in calls.iter().cycle().take(usize::try_from(burst).unwrap_or(usize::MAX)) {
-            events.iter().for_each(|event| telemetry.emit(event));
-        }
-        took += begin.elapsed();
-        left -= burst;
-        thread::sleep(Duration::from_millis(50));
+    for _ in 0..bursts {
+        took += measure(&|| calls.iter().flatten().for_each(|event| telemetry.emit(event)));
     }
+    took.mul_f64(count as f64 / (bursts * BURST) as f64)
+}
+
+/// The time that passes while something is done; those who write catch up after it.
+fn elapsed(what: &dyn Fn()) -> Duration {
+    let begin = Instant::now();
+    what();
+    let took = begin.elapsed();
+    thread::sleep(PAUSE);
     took
+}
+
+/// The CPU time of other threads for something, while it is done and after.
+fn elsewhere(what: &dyn Fn()) -> Duration {
+    let before = cpu_of_others();
+    what();
+    thread::sleep(PAUSE);
+    cpu_of_others().saturating_sub(before)
 }
 
 fn one_call(criterion: &mut Criterion) {
@@ -158,16 +173,11 @@ fn one_call(criterion: &mut Criterion) {
     group.sample_size(10);
     for (name, trace) in [("log", None), ("log_and_trace", Some(Store::new(folder.path().join("trace"))))] {
         let (telemetry, guard) = telemetry(trace);
-        group.bench_function(format!("{name}/emitter_per_call"), |bencher| {
-            bencher.iter_custom(|count| emit(&telemetry, &calls, count));
-        });
-        group.bench_function(format!("{name}/writers_per_call"), |bencher| {
-            bencher.iter_custom(|count| {
-                let before = cpu_of_others();
-                emit(&telemetry, &calls, count);
-                cpu_of_others().saturating_sub(before)
+        for (whose, measure) in [("emitter", elapsed as fn(&dyn Fn()) -> Duration), ("writers", elsewhere)] {
+            group.bench_function(format!("{name}/{whose}_per_call"), |bencher| {
+                bencher.iter_custom(|count| cost(&telemetry, &calls, count, measure));
             });
-        });
+        }
         guard.flush();
         for line in
             telemetry.metrics_text().lines().filter(|line| line.contains("dropped_total") && !line.ends_with(" 0"))
@@ -185,7 +195,7 @@ fn fill(store: &Store) -> u64 {
     for number in 1..=calls {
         call(number).iter().filter(|event| matches!(event, Event::SipMessage(_))).for_each(|it| telemetry.emit(it));
         if number % 2_000 == 0 {
-            thread::sleep(Duration::from_millis(50));
+            thread::sleep(PAUSE);
         }
     }
     guard.flush();
