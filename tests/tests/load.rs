@@ -22,6 +22,7 @@ fn plan(register: bool) -> Plan {
         transport: Transport::Udp,
         users: Users { callers: (1..=20).map(user).collect(), callees: Vec::new() },
         route: None,
+        headers: Vec::new(),
         rate: 100.0,
         ramp: Duration::ZERO,
         calls: Some(100),

@@ -70,6 +70,9 @@ pub(crate) struct CallsArgs {
     /// A Route for requests that begin something.
     #[arg(long, value_name = "URI", value_parser = uri, help_heading = "Network")]
     route: Option<String>,
+    /// A header line that each INVITE has, such as 'P-Asserted-Identity: <sip:alice@example.com>'; may be several.
+    #[arg(long, value_name = "LINE", value_parser = header, help_heading = "Calls")]
+    header: Vec<String>,
     /// The authorities that vouch for the server (PEM); default: those of this machine.
     #[arg(long, value_name = "FILE", help_heading = "Network")]
     tls_ca: Option<PathBuf>,
@@ -192,6 +195,7 @@ impl CallsArgs {
             },
             users,
             route: self.route.clone(),
+            headers: self.header.clone(),
             rate: self.rate,
             ramp: self.ramp,
             calls: self.calls,
@@ -293,6 +297,16 @@ fn pattern(text: &str) -> Result<Pattern, String> {
 fn uri_pattern(text: &str) -> Result<Pattern, String> {
     let pattern = pattern(text)?;
     uri(&pattern.with(1)).map(|_| pattern)
+}
+
+/// A whole header line without its end.
+fn header(text: &str) -> Result<String, String> {
+    let name = text.split_once(':').map_or("", |(name, _)| name);
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(token) || text.bytes().any(|byte| byte.is_ascii_control()) {
+        return Err("a header line is NAME: VALUE, without control characters".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn uri(text: &str) -> Result<String, String> {

@@ -19,6 +19,7 @@ fn plan(transport: Transport) -> Plan {
         transport,
         users: Users { callers: vec![user("sip:alice@example.com")], callees: vec![user("sip:bob@example.com")] },
         route: None,
+        headers: Vec::new(),
         rate: 200.0,
         ramp: Duration::ZERO,
         calls: Some(100),

@@ -18,6 +18,8 @@ pub(super) struct Common {
     pub(super) callee: Option<Draft>,
     /// The whole Route line, or nothing.
     pub(super) route: Vec<u8>,
+    /// The whole lines that each INVITE has.
+    pub(super) headers: Vec<u8>,
     /// The whole Expires line of a REGISTER.
     pub(super) expires: Vec<u8>,
     pub(super) keys: Keys,
@@ -30,12 +32,14 @@ impl Common {
     pub(super) fn new(plan: Plan, ends: &Ends, run: u32) -> Self {
         let draft = |end| Draft::new(end, plan.transport);
         let route = plan.route.as_ref().map(|route| format!("Route: <{route}>\r\n").into_bytes());
+        let headers = plan.headers.iter().flat_map(|line| [line.as_bytes(), b"\r\n"].concat()).collect();
         let expires = plan.register.map(|register| format!("Expires: {}\r\n", register.expires).into_bytes());
         Self {
             names: Names::new(run),
             callers: ends.callers.iter().map(draft).collect(),
             callee: ends.callee.as_ref().map(draft),
             route: route.unwrap_or_default(),
+            headers,
             expires: expires.unwrap_or_default(),
             keys: Keys::default(),
             timers: Timers::new(plan.hold, plan.ring),

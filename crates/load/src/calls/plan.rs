@@ -52,6 +52,8 @@ pub struct Plan {
     pub users: Users,
     /// A Route for what begins something (RFC 3261 §8.1.2): a URI without angle brackets.
     pub route: Option<String>,
+    /// Header lines that each INVITE has, without their ends.
+    pub headers: Vec<String>,
     /// Calls a second.
     pub rate: f64,
     /// Time in which the rate rises from nothing.

@@ -73,7 +73,8 @@ impl Common {
         self.from(call, out);
         put(out, &[b"To: <", uri.as_bytes(), b">\r\n"]);
         self.sequence(call, INVITE[usize::from(attempt)], out);
-        put(out, &[&self.callers[call.end].contact, credentials.as_bytes(), &self.callers[call.end].offer]);
+        let end = &self.callers[call.end];
+        put(out, &[&end.contact, &self.headers, credentials.as_bytes(), &end.offer]);
     }
 
     /// RFC 3261 §9.1: the INVITE's Via, Route and headers.

@@ -41,6 +41,7 @@ pub(super) fn plan(calls: u64) -> Plan {
         transport: Transport::Udp,
         users: Users { callers: vec![user("sip:alice@example.com")], callees: vec![user("sip:bob@example.com")] },
         route: None,
+        headers: Vec::new(),
         rate: 100.0,
         ramp: Duration::ZERO,
         calls: Some(calls),
