@@ -279,7 +279,8 @@ impl Streams {
         if source.is_some_and(|source| !self.sources.admit(source, self.limits.per_source)) {
             return refused(RefuseReason::Source);
         }
-        let (connection, writes) = self.connection(self.limits.write_queue);
+        let queue = if layers.shared { self.limits.own_write_queue } else { self.limits.write_queue };
+        let (connection, writes) = self.connection(queue);
         let (id, opened) = (connection.id, permit.is_none());
         let task = match permit {
             None => self.tasks.spawn(connection.serve(stream)),

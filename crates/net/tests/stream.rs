@@ -232,6 +232,20 @@ async fn refused_connect_is_closed_and_never_opened() {
 }
 
 #[tokio::test]
+async fn as_much_waits_for_another_server_as_on_a_connection_of_ours() {
+    for (shared, taken) in [(false, 2), (true, 5)] {
+        let limits = Limits { write_queue: 2, own_write_queue: 5, ..Limits::default() };
+        let mut streams = Streams::new(semicolon, limits, Handle::current());
+        let layers = Layers { shared, ..Layers::default() };
+        let (_, address) = streams.listen("127.0.0.1:0".parse().unwrap(), layers).unwrap();
+        let _client = TcpStream::connect(address).await.unwrap();
+        let id = opened(&mut streams).await;
+        let count = (0..10).take_while(|_| streams.send(id, Bytes::from_static(b"message;")).is_ok()).count();
+        assert_eq!(count, taken, "nothing has run in between");
+    }
+}
+
+#[tokio::test]
 async fn peer_that_takes_nothing_is_dropped_when_its_queue_is_full() {
     let limits = Limits { write_queue: 2, ..Limits::default() };
     let (mut streams, address) = listening("127.0.0.1:0", limits);

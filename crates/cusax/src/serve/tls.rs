@@ -65,7 +65,8 @@ impl Tls {
         let websocket = matches!(transport, Transport::Ws | Transport::Wss);
         let balancers = listener.proxy_protocol.iter().map(|network| (network.address, network.bits)).collect();
         let origins = listener.origins.iter().map(ToString::to_string).collect();
-        Ok(Layers { balancers, tls, websocket, origins })
+        let shared = listener.zone != Zone::Access;
+        Ok(Layers { balancers, tls, websocket, origins, shared })
     }
 
     /// What makes connections, where any may be made; without authorities none can be.

@@ -32,6 +32,8 @@ pub struct Layers {
     pub websocket: bool,
     /// The origins whose pages may ask for that (RFC 6455 §10.2), as browsers write them; all where there are none.
     pub origins: Arc<[String]>,
+    /// Who connects stands for many, as another server does: as much waits for him as on a connection of ours.
+    pub shared: bool,
 }
 
 /// Whom a connection of ours is made to by TLS.

@@ -29,7 +29,7 @@ pub struct Limits {
     pub ping_time: Duration,
     /// Messages that wait to be written to one accepted connection.
     pub write_queue: usize,
-    /// The same for a connection of ours: it stands for all who reach its other end.
+    /// The same for a connection that stands for many: one of ours, or of another server.
     pub own_write_queue: usize,
     /// Connections of ours that are made beyond [`connections`](Self::connections), however many were accepted.
     pub own_connections: usize,
