@@ -134,7 +134,7 @@ impl Default for Limits {
         Self {
             headers: 128,
             header_bytes: 32_768,
-            transactions: 200_000,
+            transactions: 500_000,
             emergency_calls: 100,
             per_source: None,
             per_account: None,

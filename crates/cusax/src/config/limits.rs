@@ -55,7 +55,7 @@ impl Default for Limits {
             write_queue: nonzero(64),
             connections: nonzero(10_000),
             connections_per_source: nonzero(256),
-            transactions: nonzero(200_000),
+            transactions: nonzero(500_000),
             emergency_calls: nonzero(100),
             requests_per_source: None,
             requests_per_account: None,
