@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use cusax_net::clock;
 
-const INPUTS: u32 = 60_000;
+const INPUTS: u32 = 2_000;
 const LONGEST: usize = 4_096;
 
 /// A seeded source of numbers.
