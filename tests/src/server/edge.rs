@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -58,15 +59,37 @@ impl Edge {
         users: &[(&str, &str)],
         more: &str,
     ) -> Result<Self> {
+        Self::install_before(scratch, &[sip_server], hop, users, more)
+    }
+
+    /// As [`install`](Self::install), in front of several SIP servers of which the first is tried first.
+    ///
+    /// # Errors
+    /// As [`install`](Self::install), and when there is no SIP server.
+    pub fn install_before(
+        scratch: &Scratch,
+        sip_servers: &[SocketAddr],
+        hop: Hop,
+        users: &[(&str, &str)],
+        more: &str,
+    ) -> Result<Self> {
+        let first = *sip_servers.first().context("an edge stands in front of somebody")?;
         // Nothing listens at the XMPP server's addresses, and nothing below names them.
-        let settings = Settings::claim(sip_server, sip_server, sip_server)?;
-        let text = toml(&settings, hop) + more;
+        let settings = Settings::claim(first, first, first)?;
+        let text = toml(&settings, sip_servers, hop) + more;
         let cusax = Cusax::install(scratch, settings)?;
         fs::write(cusax.dir().join("cusax.toml"), text).context("cusax.toml could not be written")?;
-        for (user, password) in users {
-            cusax.add_account(user, password, &[])?;
-        }
-        Ok(Self { cusax, process: None })
+        let edge = Self { cusax, process: None };
+        edge.add_accounts(users)?;
+        Ok(edge)
+    }
+
+    /// Makes accounts, each a user and a password.
+    ///
+    /// # Errors
+    /// When its configuration cannot be read, or there is such an account.
+    pub fn add_accounts(&self, users: &[(&str, &str)]) -> Result<()> {
+        users.iter().try_for_each(|(user, password)| self.cusax.add_account(user, password, &[]))
     }
 
     /// Starts it, also again with the files of the last time; ready when `/readyz` says so.
@@ -87,6 +110,26 @@ impl Edge {
         self.process.take().context("the edge does not run")
     }
 
+    /// Its process, while it runs.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn process(&self) -> Result<&Process> {
+        self.process.as_ref().context("the edge does not run")
+    }
+
+    /// Where its metrics are.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.cusax.settings().http.address()
+    }
+
+    /// The directory of its files.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.cusax.dir()
+    }
+
     /// Where phones register, UDP and TCP.
     #[must_use]
     pub fn access(&self) -> SocketAddr {
@@ -100,11 +143,13 @@ impl Edge {
     }
 }
 
-fn toml(settings: &Settings, hop: Hop) -> String {
-    let Settings { access, core, http, sip_server, .. } = settings;
+fn toml(settings: &Settings, sip_servers: &[SocketAddr], hop: Hop) -> String {
+    let Settings { access, core, http, .. } = settings;
     let address = Port::address;
     let (access, core, http) = (address(access), address(core), address(http));
     let (scheme, parameter) = (hop.as_str(), hop.parameter());
+    let targets: Vec<_> = sip_servers.iter().map(|server| format!("\"sip:{server}{parameter}\"")).collect();
+    let targets = targets.join(", ");
     format!(
         r#"[service]
 domain = "{DOMAIN}"
@@ -124,7 +169,7 @@ zone = "access"
 address = "{scheme}:{core}"
 zone = "core"
 [sip.core]
-targets = ["sip:{sip_server}{parameter}"]
+targets = [{targets}]
 
 [http]
 listen = "{http}"
