@@ -19,14 +19,3 @@ pub mod proxy;
 pub mod stream;
 pub mod transaction;
 mod wire;
-
-/// All of them, by name.
-pub const TARGETS: [(&str, fn(&[u8])); 7] = [
-    ("datagram", datagram::target),
-    ("stream", stream::target),
-    ("edit", edit::target),
-    ("digest", digest::target),
-    ("transaction", transaction::target),
-    ("proxy", proxy::target),
-    ("edge", edge::target),
-];

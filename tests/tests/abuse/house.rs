@@ -137,6 +137,7 @@ impl House {
     }
 
     /// Memory is bounded, and what is remembered is the phone's own; in the long run nothing is, after a while.
+    #[expect(clippy::print_stderr, reason = "the figures are for whoever runs it")]
     pub(crate) async fn is_as_before(&self, memory: u64) {
         let now = self.memory();
         assert!(now <= memory + SLACK_KIB, "{memory} KiB before, {now} KiB after");

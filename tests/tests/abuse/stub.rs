@@ -66,9 +66,10 @@ async fn serve(socket: Arc<UdpSocket>, seen: Seen) {
         if matches!(request.method(), Method::Invite | Method::Bye) {
             seen.lock().unwrap().push((request.method(), request.call_id().to_owned()));
         }
-        let contact = match request.method() {
-            Method::Register => request.first(Name::Contact).unwrap_or("").to_owned() + ";expires=600",
-            _ => format!("<sip:core@{own}>"),
+        let contact = if request.method() == Method::Register {
+            request.first(Name::Contact).unwrap_or("").to_owned() + ";expires=600"
+        } else {
+            format!("<sip:core@{own}>")
         };
         let answer = Compose::response(&request, 200, None, Some("core"))
             .copy(&request, Name::RecordRoute)

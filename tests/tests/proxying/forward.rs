@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cusax_sip::proxy::TIMER_C;
+use cusax_sip::proxy::{Output, Proxy, TIMER_C};
 use cusax_sip::{Compose, Message, Name};
 
 use crate::stage::{A, B, C, CALLER, Stage, answer, flow, request};
@@ -469,4 +469,15 @@ fn a_final_response_that_lost_the_callers_via_ends_its_branch() {
         }
         stage.ends_empty();
     }
+}
+
+#[test]
+fn a_call_that_is_answered_here_is_forgotten() {
+    let (mut proxy, now) = (Proxy::new([1, 2], 10), cusax_net::clock::now());
+    let invite = Message::parse(request("INVITE", "1")).unwrap();
+    proxy.handle_message(invite.clone(), flow(CALLER), now);
+    let Some(Output::Request { context, .. }) = proxy.poll_output() else { panic!("no request") };
+    proxy.respond(context, 200, answer(&invite, 200, A), now);
+    proxy.handle_timeout(now + Duration::from_secs(33));
+    assert_eq!(proxy.counts(), (0, 0, 0));
 }
