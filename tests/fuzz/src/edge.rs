@@ -36,6 +36,8 @@ struct World {
     challenge: Option<String>,
     /// Values of Record-Route and Path that the edge wrote.
     routes: Vec<String>,
+    /// True where the directory answers at once.
+    prompt: bool,
     /// True once the core said what no core says.
     mad: bool,
 }
@@ -55,6 +57,7 @@ pub fn target(data: &[u8]) {
         focus: Vec::new(),
         challenge: None,
         routes: Vec::new(),
+        prompt: input.byte() & 3 != 3,
         mad: false,
     };
     for (number, identity) in [(1, None), (2, Some("biloxi.example".to_owned()))] {
@@ -192,6 +195,10 @@ impl World {
                     if self.focus.len() < 32 {
                         self.focus.push((bytes, flow));
                     }
+                }
+                Output::Accounts { query, caller, callee } if self.prompt => {
+                    let known = |key: Option<AccountKey>| key.as_ref().and_then(cast::account);
+                    self.edge.handle_accounts(query, known(caller), known(callee), self.now);
                 }
                 Output::Accounts { query, caller, callee } => self.waiting.push((query, caller, callee)),
                 Output::Locate { query, .. } => self.lookups.push(query),

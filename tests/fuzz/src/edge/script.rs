@@ -60,11 +60,12 @@ pub(super) fn of_a_phone(world: &World, input: &mut Input<'_>) -> (Bytes, Flow) 
         _ => format!("<sip:{user}@example.com>"),
     };
     let to = if dialog & 1 == 0 { "" } else { ";tag=there" };
+    let whom = if method == "REGISTER" { format!("sip:{user}@example.com") } else { target.to_owned() };
     let mut compose = Compose::request(method, target)
         .header("Via", &format!("SIP/2.0/UDP {};rport;branch=z9hG4bK{}", flow.remote, dialog >> 4))
         .header("Max-Forwards", if dialog & 2 == 0 { "70" } else { "1" })
         .header("From", &format!("{from};tag={}", who & 1))
-        .header("To", &format!("<{target}>{to}"))
+        .header("To", &format!("<{whom}>{to}"))
         .header("Call-ID", ["one", "two"][usize::from(dialog >> 2 & 1)])
         .header("CSeq", &format!("{} {method}", dialog >> 3))
         .header("Contact", &format!("<sip:{user}@{}>", flow.remote));
