@@ -150,7 +150,7 @@ fn rust(folder: &Path, text: &mut String) {
 fn every_dependency_is_used() {
     for package in packages() {
         let mut text = String::new();
-        for folder in ["src", "tests", "benches"].map(|name| package.root.join(name)) {
+        for folder in ["src", "tests", "benches", "fuzz/src"].map(|name| package.root.join(name)) {
             if folder.is_dir() {
                 rust(&folder, &mut text);
             }

@@ -55,7 +55,7 @@ impl<'a> Address<'a> {
 }
 
 /// The place of the first byte outside quotes that is wanted; `None` for an unterminated quoted string.
-fn unquoted(text: &str, wanted: impl Fn(u8) -> bool) -> Option<Option<usize>> {
+pub(crate) fn unquoted(text: &str, wanted: impl Fn(u8) -> bool) -> Option<Option<usize>> {
     let (mut quoted, mut escaped) = (false, false);
     for (at, byte) in text.bytes().enumerate() {
         match byte {

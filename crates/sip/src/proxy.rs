@@ -288,9 +288,6 @@ impl Proxy {
         }
         if status >= 200 && answered.is_none() {
             self.answered(id, status, now);
-            if invite && status < 300 {
-                self.timers.arm(T64, Alarm::Forget(id), now);
-            }
         }
         self.settle(id, now);
         self.drain(now);
@@ -417,8 +414,11 @@ impl Proxy {
         let Some(context) = self.context_mut(id) else { return };
         context.answered = Some(status);
         context.forget_the_search();
-        let duration = now.saturating_duration_since(context.started);
+        let (invite, duration) = (context.invite, now.saturating_duration_since(context.started));
         self.outputs.push_back(Output::Answered { context: id, status, duration });
+        if invite && (200..300).contains(&status) {
+            self.timers.arm(T64, Alarm::Forget(id), now);
+        }
     }
 
     /// Cancels what is left of an answered context, and closes it when nothing is.

@@ -2,6 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use memchr::memchr2;
+
+use crate::address::unquoted;
 use crate::uri::{host_address, split_host_port};
 use crate::value::{Params, digits};
 
@@ -36,6 +39,10 @@ impl<'a> Via<'a> {
         }
         let (transport, sent_by) = rest.trim_start().split_once(|c: char| c.is_ascii_whitespace())?;
         let (host, port) = split_host_port(sent_by.trim())?;
+        // What `received` is put behind must end where every reader sees it end.
+        if memchr2(b'"', b'<', params.as_bytes()).is_some() && unquoted(params, |byte| byte == b'<')?.is_some() {
+            return None;
+        }
         Some(Self { version, transport, host, port, params: Params(params), params_offset })
     }
 
@@ -92,7 +99,15 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_via() {
-        for bad in ["", "SIP/2.0/UDP", "SIP/2/UDP host", "HTTP/2.0/UDP host", "SIP/2.0/UDP host:x"] {
+        for bad in [
+            "",
+            "SIP/2.0/UDP",
+            "SIP/2/UDP host",
+            "HTTP/2.0/UDP host",
+            "SIP/2.0/UDP host:x",
+            "SIP/2.0/UDP h;x=\"",
+            "SIP/2.0/UDP h;<x",
+        ] {
             assert!(Via::parse(bad).is_none(), "{bad}");
         }
     }

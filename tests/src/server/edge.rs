@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -69,18 +70,40 @@ impl Edge {
         users: &[(&str, &str)],
         more: &str,
     ) -> Result<Self> {
+        Self::install_before(scratch, &[sip_server], hop, users, more)
+    }
+
+    /// As [`install`](Self::install), in front of several SIP servers of which the first is tried first.
+    ///
+    /// # Errors
+    /// As [`install`](Self::install), and when there is no SIP server.
+    pub fn install_before(
+        scratch: &Scratch,
+        sip_servers: &[SocketAddr],
+        hop: Hop,
+        users: &[(&str, &str)],
+        more: &str,
+    ) -> Result<Self> {
+        let first = *sip_servers.first().context("an edge stands in front of somebody")?;
         // Nothing listens at the XMPP server's addresses, and nothing below names them.
-        let settings = Settings::claim(sip_server, sip_server, sip_server)?;
+        let settings = Settings::claim(first, first, first)?;
         let (tls, named, wss) = (Port::free()?, Port::free()?, Port::free()?);
         let authority = Authority::new(scratch)?;
-        let text = toml(&settings, [&tls, &named, &wss], hop, &authority) + more;
+        let text = toml(&settings, sip_servers, [&tls, &named, &wss], hop, &authority) + more;
         let cusax = Cusax::install(scratch, settings)?;
         let issued = authority.issue(cusax.dir(), &[DOMAIN, "localhost", "127.0.0.1"])?;
         fs::write(cusax.dir().join("cusax.toml"), text).context("cusax.toml could not be written")?;
-        for (user, password) in users {
-            cusax.add_account(user, password, &[])?;
-        }
-        Ok(Self { cusax, tls, named, wss, authority, issued, process: None })
+        let edge = Self { cusax, tls, named, wss, authority, issued, process: None };
+        edge.add_accounts(users)?;
+        Ok(edge)
+    }
+
+    /// Makes accounts, each a user and a password.
+    ///
+    /// # Errors
+    /// When its configuration cannot be read, or there is such an account.
+    pub fn add_accounts(&self, users: &[(&str, &str)]) -> Result<()> {
+        users.iter().try_for_each(|(user, password)| self.cusax.add_account(user, password, &[]))
     }
 
     /// Starts it, also again with the files of the last time; ready when `/readyz` says so.
@@ -102,6 +125,26 @@ impl Edge {
     /// When it does not run.
     pub fn take(&mut self) -> Result<Process> {
         self.process.take().context("the edge does not run")
+    }
+
+    /// Its process, while it runs.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn process(&self) -> Result<&Process> {
+        self.process.as_ref().context("the edge does not run")
+    }
+
+    /// Where its metrics are.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.cusax.settings().http.address()
+    }
+
+    /// The directory of its files.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.cusax.dir()
     }
 
     /// Where phones register, UDP and TCP.
@@ -163,8 +206,14 @@ fn name(address: SocketAddr) -> String {
     format!("localhost:{}", address.port())
 }
 
-fn toml(settings: &Settings, [tls, named, wss]: [&Port; 3], hop: Hop, authority: &Authority) -> String {
-    let Settings { access, core, http, sip_server, .. } = settings;
+fn toml(
+    settings: &Settings,
+    sip_servers: &[SocketAddr],
+    [tls, named, wss]: [&Port; 3],
+    hop: Hop,
+    authority: &Authority,
+) -> String {
+    let Settings { access, core, http, .. } = settings;
     let [access, core, http, tls, named, wss] = [access, core, http, tls, named, wss].map(Port::address);
     let name = name(named);
     let (scheme, parameter) = (hop.as_str(), hop.parameter());
@@ -173,6 +222,8 @@ fn toml(settings: &Settings, [tls, named, wss]: [&Port; 3], hop: Hop, authority:
         Hop::Udp | Hop::Tcp => ("", String::new()),
         Hop::Tls => ("require_certificate = true", format!("certificate_names = [\"{CORE}\"]")),
     };
+    let targets: Vec<_> = sip_servers.iter().map(|server| format!("\"sip:{server}{parameter}\"")).collect();
+    let targets = targets.join(", ");
     format!(
         r#"[service]
 domain = "{DOMAIN}"
@@ -209,7 +260,7 @@ address = "{scheme}:{core}"
 zone = "core"
 {proof}
 [sip.core]
-targets = ["sip:{sip_server}{parameter}"]
+targets = [{targets}]
 {names}
 
 [http]

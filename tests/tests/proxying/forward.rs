@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cusax_sip::proxy::TIMER_C;
-use cusax_sip::{Compose, Name};
+use cusax_sip::proxy::{Output, Proxy, TIMER_C};
+use cusax_sip::{Compose, Message, Name};
 
 use crate::stage::{A, B, C, CALLER, Stage, answer, flow, request};
 
@@ -285,7 +285,7 @@ fn what_comes_in_one_batch_is_worth_what_it_is_worth_one_by_one() {
         stage.at(CALLER);
         for (place, status) in [first, then, then] {
             let invite = &invites[usize::from(place == A)];
-            let message = cusax_sip::Message::parse(answer(invite, status, place)).unwrap();
+            let message = Message::parse(answer(invite, status, place)).unwrap();
             stage.proxy.handle_message(message, flow(place), stage.now);
         }
         stage.settle();
@@ -450,4 +450,34 @@ fn a_challenge_brings_those_of_all_branches() {
     assert_eq!(sent.values(Name::ProxyAuthenticate).collect::<Vec<_>>(), [b, c]);
     stage.receive(CALLER, request("ACK", "1"));
     stage.ends_empty();
+}
+
+#[test]
+fn a_final_response_that_lost_the_callers_via_ends_its_branch() {
+    for method in ["INVITE", "MESSAGE"] {
+        let mut stage = Stage::new(&[A]);
+        stage.receive(CALLER, request(method, "1"));
+        let sent = stage.request_at(A, method);
+        let lost = Compose::request(method, "sip:x")
+            .header("Via", sent.values(Name::Via).next().unwrap())
+            .header("CSeq", &format!("1 {method}"));
+        let lost = Message::parse(lost.empty()).unwrap();
+        stage.receive(A, Compose::response(&lost, 486, None, Some("a")).empty());
+        assert_eq!(stage.at(CALLER).last().unwrap(), "502", "{method}");
+        if method == "INVITE" {
+            stage.receive(CALLER, request("ACK", "1"));
+        }
+        stage.ends_empty();
+    }
+}
+
+#[test]
+fn a_call_that_is_answered_here_is_forgotten() {
+    let (mut proxy, now) = (Proxy::new([1, 2], 10), cusax_net::clock::now());
+    let invite = Message::parse(request("INVITE", "1")).unwrap();
+    proxy.handle_message(invite.clone(), flow(CALLER), now);
+    let Some(Output::Request { context, .. }) = proxy.poll_output() else { panic!("no request") };
+    proxy.respond(context, 200, answer(&invite, 200, A), now);
+    proxy.handle_timeout(now + Duration::from_secs(33));
+    assert_eq!(proxy.counts(), (0, 0, 0));
 }

@@ -25,7 +25,21 @@ impl Proxy {
         if message.values(Name::Via).nth(1).is_none() {
             // Step 3: what has no Via left is not for those upstream.
             let (reason, detail) = (DropReason::Malformed, "a response without the Via of whom we sent for");
-            return self.outputs.push_back(Output::Dropped { reason, flow, detail });
+            // A better 2xx to INVITE may still come.
+            let over = branch.is_open() && status >= if invite { 300 } else { 200 };
+            let counts = !branch.minor && !branch.superseded;
+            if over {
+                branch.state = BranchState::Done;
+            }
+            self.outputs.push_back(Output::Dropped { reason, flow, detail });
+            if over && counts {
+                // Its transaction is over all the same, and nothing else comes of this branch.
+                self.record(id, Candidate::Generated(502));
+            }
+            if over {
+                self.conclude(id, now);
+            }
+            return;
         }
         match status {
             100..=199 => {
