@@ -28,11 +28,15 @@ impl Compose {
         let mut compose = Self { head: line.into_bytes() };
         let stamped = request.stamped_via();
         for name in [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq] {
-            for span in request.value_spans(name) {
-                let value = match &stamped {
-                    Some((top, text)) if *top == span => text.as_bytes(),
-                    _ => &request.bytes()[span],
-                };
+            // Line by line: with a line for each of its values, an answer would be several times as long as what it answers.
+            for field in request.lines(name) {
+                let span = field.value.clone();
+                let here = stamped.as_ref().filter(|(top, _)| span.start <= top.start && top.end <= span.end);
+                let with_stamp = here.map(|(top, text)| {
+                    let (before, after) = (span.start..top.start, top.end..span.end);
+                    [&request.bytes()[before], text.as_bytes(), &request.bytes()[after]].concat()
+                });
+                let value = with_stamp.as_deref().unwrap_or(&request.bytes()[span]);
                 let tag = tag.filter(|_| name == Name::To && status > 100 && request.to_tag().is_empty());
                 compose = match tag {
                     Some(tag) => compose.line(name.as_str(), &[value, b";tag=", tag.as_bytes()].concat()),
@@ -99,6 +103,19 @@ impl Compose {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_has_the_vias_as_they_came_and_is_not_several_times_as_long() {
+        let vias = format!("v: SIP/2.0/UDP a;rport ,b{}", ",c".repeat(500));
+        let request = Bytes::from(format!("OPTIONS sip:x SIP/2.0\r\n{vias}\r\nv: SIP/2.0/UDP d\r\n\r\n"));
+        let mut request = Message::parse(request).unwrap();
+        request.stamp("192.0.2.1:7".parse().unwrap());
+        let response = Message::parse(Compose::response(&request, 400, None, None).empty()).unwrap();
+        let values: Vec<_> = response.values(Name::Via).collect();
+        assert_eq!(values[..2], ["SIP/2.0/UDP a;rport=7;received=192.0.2.1", "b"]);
+        assert_eq!((values.len(), values[502]), (503, "SIP/2.0/UDP d"));
+        assert!(response.bytes().len() < request.bytes().len() + 100);
+    }
 
     #[test]
     fn only_a_100_says_when_the_request_was_sent() {
