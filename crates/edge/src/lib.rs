@@ -31,7 +31,7 @@ mod story;
 mod token;
 mod upstream;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -126,7 +126,7 @@ pub struct Edge {
     lookups: Lookups,
     requests: HashMap<ContextId, Box<Request>>,
     /// Calls for help that are being set up.
-    emergencies: HashSet<ContextId>,
+    emergencies: HashMap<ContextId, rate::Key>,
     rates: Rates,
     overload: Overload,
     connections: HashMap<ConnectionId, Connection>,
@@ -149,7 +149,7 @@ impl Edge {
             upstreams: Upstreams::new(&config, [seed[1], seed[3]], now),
             lookups: Lookups::default(),
             requests: HashMap::new(),
-            emergencies: HashSet::new(),
+            emergencies: HashMap::new(),
             rates: Rates::new([seed[2], seed[0]]),
             overload: Overload::default(),
             connections: HashMap::new(),

@@ -76,19 +76,19 @@ impl Request {
 impl Edge {
     /// Takes a new request from the proxy core.
     pub(crate) fn request(&mut self, id: ContextId, message: Arc<Message>, flow: Flow, now: Instant) {
-        if let Some(defect) = request_defect(&message) {
-            return self.refuse(id, defect.status, defect.reason, &[], now);
-        }
-        let to_us = message.request_uri().is_some_and(|uri| uri.user.is_none() && self.config.is_us(&uri));
-        if message.max_forwards() == Some(0) && !(to_us && message.method() == Method::Options) {
-            return self.refuse(id, 483, "Too Many Hops", &[], now);
-        }
         let number = self.classify(&message);
         let call = message.method() == Method::Invite && message.to_tag().is_empty();
         // A call for help is not refused for what else it says, and goes nowhere that it names.
         let sos = call && number.class == Some(NumberClass::Emergency);
         if self.turns_away(id, &message, &flow, sos, now) {
             return;
+        }
+        if let Some(defect) = request_defect(&message) {
+            return self.refuse(id, defect.status, defect.reason, &[], now);
+        }
+        let to_us = message.request_uri().is_some_and(|uri| uri.user.is_none() && self.config.is_us(&uri));
+        if message.max_forwards() == Some(0) && !(to_us && message.method() == Method::Options) {
+            return self.refuse(id, 483, "Too Many Hops", &[], now);
         }
         let limits = &self.config.limits;
         if (message.fields().len() > limits.headers || message.headers_end() > limits.header_bytes) && !sos {
@@ -342,7 +342,7 @@ impl Edge {
             .requests
             .get(&id)
             .is_some_and(|request| request.verified || request.is_emergency() || request.route.dialog);
-        let once = flow.transport == Transport::Udp && self.origin_of(&flow) == Origin::Access && !vouched;
+        let once = self.origin_of(&flow) == Origin::Access && !vouched;
         let tag = if once { self.proxy.stateless_tag(&message) } else { self.proxy.tag() };
         let mut compose = Compose::response(&message, status, Some(reason), Some(&tag));
         for (name, value) in headers {
@@ -367,7 +367,9 @@ impl Edge {
             return Origin::Inside;
         }
         let zone = self.config.listener(flow.listener).map(|listener| listener.zone);
-        match (zone, self.peer_at(flow)) {
+        // Of a provider who left, only what is in a call that he has is let in.
+        let peer = self.peer_at(flow).or_else(|| self.peer_who_left(flow).filter(|_| zone == Some(Zone::Peer)));
+        match (zone, peer) {
             (Some(Zone::Core), _) => Origin::Core,
             (_, Some(peer)) => Origin::Peer { trusted: peer.trusted },
             (Some(Zone::Access | Zone::Peer) | None, None) => Origin::Access,

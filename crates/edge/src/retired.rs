@@ -48,10 +48,13 @@ impl Edge {
     pub(crate) fn ends(&self, message: &Message, flow: &Flow) -> bool {
         let listener = self.config.listener(flow.listener);
         let within = !message.to_tag().is_empty() || matches!(message.method(), Method::Ack | Method::Cancel);
-        let left = |peer: &Peer| peer.covers(flow.remote.ip()) || self.proves(flow, &peer.identities);
-        listener.is_some_and(|listener| listener.zone == Zone::Peer)
-            && within
-            && self.config.retired.peers.iter().any(left)
+        listener.is_some_and(|listener| listener.zone == Zone::Peer) && within && self.peer_who_left(flow).is_some()
+    }
+
+    /// The provider at the other end who is not in the configuration any more.
+    pub(crate) fn peer_who_left(&self, flow: &Flow) -> Option<&Peer> {
+        let left = |peer: &&Peer| peer.covers(flow.remote.ip()) || self.proves(flow, &peer.identities);
+        self.config.retired.peers.iter().find(left)
     }
 }
 

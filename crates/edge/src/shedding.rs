@@ -12,6 +12,8 @@ use crate::request::Request;
 use crate::route::{self, Origin};
 use crate::{Edge, overload};
 
+/// Emergency calls that one source may be setting up at a time in the lane, at least; or a tenth of it.
+const LANE_OF_A_SOURCE: usize = 8;
 /// Seconds after which who was turned away may try again: at least, and how far they are spread, so that not all come at once.
 const RETRY_AFTER: (u64, u64) = (2, 8);
 
@@ -33,18 +35,32 @@ impl Edge {
         let origin = self.origin_of(flow);
         let limits = self.config.limits;
         if sos && origin == Origin::Access {
-            let room = self.emergencies.len() < limits.emergency_calls;
-            if room {
-                self.emergencies.insert(id);
-            } else {
+            let source = Key::source(flow.remote.ip());
+            let of_source = self.emergencies.values().filter(|other| **other == source).count();
+            if self.emergencies.len() >= limits.emergency_calls {
                 self.shed(id, (Urgency::Emergency, ShedCause::EmergencyLane), Verdict::Beyond, now);
+                return true;
             }
-            return !room;
+            if of_source < LANE_OF_A_SOURCE.max(limits.emergency_calls / 10) {
+                self.emergencies.insert(id, source);
+                return false;
+            }
+            // One source that has so many is treated as with any other call: it must not take the lane from all.
         }
-        let urgency = urgency(message);
+        let mut urgency = urgency(message);
         let level = self.watch_load(now);
+        if urgency == Urgency::Dialog
+            && level != OverloadLevel::None
+            && origin == Origin::Access
+            && !self.is_of_a_call(message, flow)
+        {
+            // A To tag alone is a claim.
+            urgency = Urgency::Other;
+        }
         // The end of a call makes room.
-        let ends = message.method() == Method::Bye && self.transactions_of_a_side() < limits.transactions_of_calls();
+        let ends = urgency == Urgency::Dialog
+            && message.method() == Method::Bye
+            && self.transactions_of_a_side() < limits.transactions_of_calls();
         if overload::sheds(level, urgency) && !ends {
             self.shed(id, (urgency, ShedCause::Overload), Verdict::Beyond, now);
             return true;

@@ -30,7 +30,7 @@ impl Compose {
         for name in [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq] {
             // Line by line: with a line for each of its values, an answer would be several times as long as what it answers.
             for field in request.lines(name) {
-                let span = field.value.clone();
+                let span = field.value();
                 let here = stamped.as_ref().filter(|(top, _)| span.start <= top.start && top.end <= span.end);
                 let with_stamp = here.map(|(top, text)| {
                     let (before, after) = (span.start..top.start, top.end..span.end);

@@ -10,6 +10,7 @@ mod key;
 mod server;
 mod timer;
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ pub use timer::{T1, T2, T4, T64, TRYING};
 
 use crate::method::Method;
 use crate::name::Name;
-use crate::{Flow, Message, Transmit, Transport, Via};
+use crate::{ConnectionId, Flow, Message, Transmit, Transport, Via};
 use client::Client;
 use cusax_event::sip::{DropReason, Timer};
 use key::Secret;
@@ -124,6 +125,8 @@ pub struct Layer {
     /// INVITE transactions among the clients and among the servers.
     invites: (usize, usize),
     index: HashMap<u128, u32>,
+    /// Transactions of each connection: most connections that end have none, and need no search.
+    held: HashMap<ConnectionId, u32>,
     timers: Timers<TimerKey>,
     outputs: VecDeque<Output>,
 }
@@ -143,6 +146,7 @@ impl Layer {
             servers: Slab::new(),
             invites: (0, 0),
             index: HashMap::new(),
+            held: HashMap::new(),
             timers: Timers::default(),
             outputs: VecDeque::new(),
         }
@@ -165,6 +169,9 @@ impl Layer {
     /// Takes word that a flow does not reach its other end: its unanswered client transactions end, and answers to what came
     /// by a connection go by a new one.
     pub fn handle_unreachable(&mut self, flow: &Flow) {
+        if flow.connection.is_some_and(|connection| !self.held.contains_key(&connection)) {
+            return;
+        }
         let lost: Vec<ClientId> = self
             .clients
             .iter()
@@ -272,6 +279,22 @@ impl Layer {
     pub fn stateless_branch(&mut self) -> String {
         let id = ClientId { slot: u32::MAX, generation: self.next_generation() };
         self.secret.branch(id, None)
+    }
+
+    fn hold(&mut self, flow: &Flow) {
+        if let Some(connection) = flow.connection {
+            *self.held.entry(connection).or_default() += 1;
+        }
+    }
+
+    fn release(&mut self, flow: &Flow) {
+        let Some(connection) = flow.connection else { return };
+        if let Entry::Occupied(mut held) = self.held.entry(connection) {
+            *held.get_mut() -= 1;
+            if *held.get() == 0 {
+                held.remove();
+            }
+        }
     }
 
     fn transmit(&mut self, flow: Flow, bytes: Bytes, again: bool) {

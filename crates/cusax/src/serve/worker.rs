@@ -401,8 +401,11 @@ impl Core {
     fn transmit(&mut self, transmit: Transmit, now: Instant) {
         let Transmit { flow, bytes } = transmit;
         if flow.transport != Transport::Udp {
-            if self.streams.try_send(streams::Order { flow, bytes }).is_err() {
+            if let Err(full) = self.streams.try_send(streams::Order { flow, bytes }) {
+                let order = full.into_inner();
                 self.edge.handle_dropped(DropReason::QueueFull, &flow, "streams do not keep up");
+                // Nobody repeats it on a stream: who waits for it is tried elsewhere.
+                self.edge.handle_bounced(&flow, &order.bytes, now);
             }
             return;
         }

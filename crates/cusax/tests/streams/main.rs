@@ -17,6 +17,9 @@ use cusax_sip::digest::{Challenge, Credentials, Qop, ha1};
 use authority::Authority;
 use core::Core;
 use service::{Service, free_address};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use wire::Wire;
 
 /// A service with a listener of each kind, and the core behind it.
@@ -235,4 +238,31 @@ async fn what_is_no_tls_and_no_websocket_is_dropped_and_counted() {
     setup.service.becomes(r#"cusax_sip_dropped_total{reason="websocket"}"#, 1.0);
     let failed = r#"cusax_tls_handshakes_total{aspect="sip",result="invalid",side="server",version="none"}"#;
     assert_eq!(setup.service.series(failed), 2.0);
+}
+
+#[tokio::test]
+async fn all_is_answered_that_comes_at_once_on_a_connection_that_is_read() {
+    const REQUESTS: usize = 2_000;
+    let setup = Setup::new().await;
+    let (mut reads, mut writes) = TcpStream::connect(setup.proxied_tcp).await.unwrap().into_split();
+    let at = setup.proxied_tcp;
+    let mut sent = HEADER.to_vec();
+    for number in 0..REQUESTS {
+        let request = format!(
+            "OPTIONS sip:{at};transport=tcp SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK-{number}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:load@example.com>;tag=1\r\nTo: <sip:{at}>\r\nCall-ID: {number}\r\n\
+             CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+        );
+        sent.extend_from_slice(request.as_bytes());
+    }
+    let write = async { writes.write_all(&sent).await.unwrap() };
+    let read = async {
+        let mut answers = Vec::new();
+        let whole = |answers: &[u8]| answers.windows(12).filter(|window| *window == b"SIP/2.0 200 ").count();
+        while whole(&answers) < REQUESTS {
+            let count = timeout(wire::SOON, reads.read_buf(&mut answers)).await.unwrap().unwrap();
+            assert!(count > 0, "{} answers, and no more", whole(&answers));
+        }
+    };
+    tokio::join!(write, read);
 }

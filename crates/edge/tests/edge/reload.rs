@@ -143,6 +143,15 @@ fn a_provider_who_left_ends_his_calls_and_begins_none() {
     assert_eq!((world.sent.len(), last_drop(&world)), (0, Some(DropReason::Acl)));
 
     let mut bye = draft.routes(callers_routes(&answered).iter().map(String::as_str)).next();
+    for method in ["INVITE", "UPDATE", "INFO"] {
+        let mut refresh = bye.clone();
+        refresh.method = method;
+        refresh.to = answered.message.first(Name::To).unwrap().to_owned();
+        refresh.via = format!("SIP/2.0/UDP {PEER};branch=z9hG4bK-{method}");
+        world.receive(PEER, refresh.bytes());
+        assert_eq!(world.one_to(CORE).message.method_text(), method, "his session timer runs on");
+        world.sent_to(PEER);
+    }
     bye.method = "BYE";
     bye.to = answered.message.first(Name::To).unwrap().to_owned();
     bye.via = format!("SIP/2.0/UDP {PEER};branch=z9hG4bK-bye");

@@ -238,3 +238,51 @@ fn headers_beyond_the_limits_are_refused_except_in_a_call_for_help() {
         assert_eq!(world.sent_to(CORE).len(), 1);
     }
 }
+
+#[test]
+fn what_is_refused_at_once_counts_as_well_and_leaves_nothing_on_a_stream() {
+    let mut world = by_source();
+    world.edge.handle_opened(cusax_sip::ConnectionId(1), Vec::new());
+    for number in 0..100 {
+        let mut draft = numbered("INVITE", "sip:bob@example.com", number).header("Max-Forwards: 0");
+        draft.via = draft.via.replace("UDP", "TCP");
+        world.receive_on(tcp(ALICE, 1), draft.bytes());
+    }
+    assert_eq!(statuses(&mut world, ALICE), [vec![483; 20], vec![503; 20]].concat());
+    assert_eq!(world.edge.transactions(), [[0; 2]; 2]);
+    // Their ACKs end here, for a 2xx was never sent.
+    let mut ack = numbered("ACK", "sip:bob@example.com", 1).to("<sip:bob@example.com>;tag=invented");
+    ack.via = ack.via.replace("UDP", "TCP");
+    world.receive_on(tcp(ALICE, 1), ack.bytes());
+    assert!(world.sent.is_empty());
+}
+
+#[test]
+fn a_to_tag_alone_is_no_call_when_there_is_too_much_to_do() {
+    let mut world = World::new();
+    let (_, answered) = call(&mut world);
+    world.edge.handle_backlog(30);
+    let mut claim = within("INVITE", "sip:bob@192.0.2.20:5080", &[]);
+    claim.via = format!("{}-claim", claim.via);
+    assert_eq!(world.status_of(ALICE, claim.bytes()), 503);
+    let mut info = within("INFO", "sip:bob@192.0.2.20:5080", &callers_routes(&answered));
+    info.via = format!("{}-info", info.via);
+    world.receive(ALICE, info.bytes());
+    let told = shed(&world);
+    assert_eq!(told.iter().map(|shed| shed.urgency).collect::<Vec<_>>(), [Urgency::Other]);
+}
+
+#[test]
+fn one_source_does_not_take_the_lane_for_help_from_all_others() {
+    let mut world = world(Limits { emergency_calls: 20, per_source: TEN, ..Limits::default() });
+    for (from, name) in [(ALICE, "a"), (BOB, "b")] {
+        for help in 0..60 {
+            let mut draft = Draft::invite("sip:911@example.com").call_id(&format!("help {name} {help}"));
+            draft.via = format!("{}-help-{name}-{help}", draft.via);
+            world.receive(from, draft.bytes());
+        }
+        // Eight in the lane, and twenty as any other call's.
+        assert_eq!(world.sent_to(CORE).len(), 28, "{from}");
+        world.sent_to(from);
+    }
+}

@@ -81,6 +81,7 @@ impl Layer {
         let client = Client { generation, owner, method, state, flow, request, ack: None, interval: T1, cancel: None };
         let slot = u32::try_from(self.clients.insert(client)).ok()?;
         self.invites.0 += usize::from(method == Method::Invite);
+        self.hold(&flow);
         let id = ClientId { slot, generation };
         Some((id, self.secret.branch(id, decided)))
     }
@@ -256,6 +257,7 @@ impl Layer {
         self.client(id)?;
         let client = self.clients.remove(id.slot as usize);
         self.invites.0 -= usize::from(client.method == Method::Invite);
+        self.release(&client.flow);
         Some(client)
     }
 }

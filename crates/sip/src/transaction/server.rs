@@ -87,6 +87,7 @@ impl Layer {
         let server = Server { generation, key, invite, state, reply, sent_by, source, response, interval, owner: 0 };
         let Ok(slot) = u32::try_from(self.servers.insert(server)) else { return };
         self.invites.1 += usize::from(invite);
+        self.hold(&source);
         self.index.insert(key, slot);
         let cancels = (method == Method::Cancel).then(|| self.cancelled(&message, &flow)).flatten();
         let server = ServerId { slot, generation };
@@ -230,6 +231,7 @@ impl Layer {
         if self.server(id).is_some() {
             let server = self.servers.remove(id.slot as usize);
             self.invites.1 -= usize::from(server.invite);
+            self.release(&server.source);
             self.index.remove(&server.key);
         }
     }

@@ -18,8 +18,8 @@ pub(super) struct SipSocket {
     pub(super) id: ListenerId,
     pub(super) socket: Arc<AsyncSocket>,
     pub(super) batch: SendBatch,
-    /// Since when each read has left something behind.
-    standing: Option<Instant>,
+    /// Since when each read has left something behind, and when the last of them was.
+    standing: Option<(Instant, Instant)>,
     /// How full its receive buffer is, in percent, if that has lasted.
     pub(super) backlog: u8,
     /// Datagrams that its receive buffer had not taken when it was last looked at.
@@ -37,12 +37,16 @@ impl SipSocket {
 
     /// Takes note of how many datagrams a read has brought; returns how many the kernel has dropped since.
     pub(super) fn watch(&mut self, read: usize, now: Instant) -> u32 {
-        let queue = if read == BATCH { self.socket.queue().ok() } else { None };
+        let queue = if read == BATCH { self.socket.queue().ok().filter(|queue| queue.bytes > 0) } else { None };
         let Some(queue) = queue else {
             (self.standing, self.backlog) = (None, 0);
             return 0;
         };
-        let since = *self.standing.get_or_insert(now);
+        let since = match self.standing {
+            Some((since, last)) if now.saturating_duration_since(last) < STANDING => since,
+            Some(_) | None => now,
+        };
+        self.standing = Some((since, now));
         self.backlog = if now.saturating_duration_since(since) >= STANDING { queue.percent() } else { 0 };
         let lost = queue.dropped.wrapping_sub(self.dropped);
         self.dropped = queue.dropped;

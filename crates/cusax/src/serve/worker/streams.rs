@@ -27,6 +27,9 @@ use crate::serve::complaint::Complaint;
 /// Messages that wait to be written.
 const WAITING: usize = 4_096;
 
+/// Events after which the tasks that write come first: fewer than messages may wait for one connection.
+const TURN: u32 = 16;
+
 /// A message to write.
 #[derive(Debug)]
 pub(super) struct Order {
@@ -122,11 +125,19 @@ struct Open {
     place: Reached,
     /// False while it is being made.
     established: bool,
+    /// True where the other end made it.
+    accepted: bool,
 }
 
 impl Connections {
     pub(super) async fn run(mut self, core: Shared, rearm: Rc<Notify>) {
+        let mut events = 0_u32;
         loop {
+            events = events.wrapping_add(1);
+            if events.is_multiple_of(TURN) {
+                // What is answered has to be written before it is too much to wait.
+                tokio::task::yield_now().await;
+            }
             tokio::select! {
                 event = self.streams.next() => {
                     let now = clock::now();
@@ -152,7 +163,7 @@ impl Connections {
                 let result = if listener.is_some() { ConnectionResult::Accepted } else { ConnectionResult::Connected };
                 if let Some(&Listening { id, transport, .. }) = listener.and_then(|listener| self.listening(listener)) {
                     let flow = Flow { listener: id, transport, remote: peer, connection: None, domain: None };
-                    self.note(connection.get(), Open { place: (flow, Vec::new()), established: true });
+                    self.note(connection.get(), Open { place: (flow, Vec::new()), established: true, accepted: true });
                 } else if let Some(open) = self.open.get_mut(&connection.get()) {
                     open.established = true;
                 }
@@ -176,7 +187,7 @@ impl Connections {
             StreamEvent::Closed { connection, reason } => {
                 core.edge.handle_closed(ConnectionId(connection.get()));
                 let Some(flow) = self.flow(connection.get()) else { return };
-                let Some((Open { place, established }, last)) = self.forget(connection.get()) else { return };
+                let Some((Open { place, established, accepted }, last)) = self.forget(connection.get()) else { return };
                 let result = if established { ConnectionResult::Closed } else { ConnectionResult::Failed };
                 self.tell(&core.telemetry, &flow, result);
                 match reason {
@@ -202,7 +213,7 @@ impl Connections {
                     | CloseReason::Idle => {}
                 }
                 // Whatever ended it: who waits for an answer on it waits in vain.
-                if last {
+                if last && !accepted {
                     // Where another took its place, what was sent to that place since waits on the new one.
                     core.edge.handle_unreachable(&place.0, now);
                 }
@@ -294,7 +305,7 @@ impl Connections {
             (Transport::Ws | Transport::Wss | Transport::Udp | Transport::Internal, _) => return None,
         };
         let connection = self.streams.connect(flow.remote, tls).ok()?;
-        self.note(connection.get(), Open { place, established: false });
+        self.note(connection.get(), Open { place, established: false, accepted: false });
         Some(connection)
     }
 
