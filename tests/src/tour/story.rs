@@ -1,5 +1,7 @@
 //! Step 5: the same events in metrics, log and trace.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 
 use super::{Report, Stage};
@@ -34,19 +36,28 @@ pub async fn step(stage: &mut Stage, report: &mut Report) -> Result<()> {
         SERIES.iter().filter(|(series, least)| value(series) < *least).map(|(series, _)| *series).collect();
     let shown = SERIES.iter().map(|(series, _)| format!("{series} {}\n", value(series))).collect::<String>();
     report.check(missing.is_empty(), "/metrics shows all of it", shown);
-    moderation_log(stage, report);
+    moderation_log(stage, report).await;
     trace(stage, report)
 }
 
-fn moderation_log(stage: &Stage, report: &mut Report) {
-    let log = stage.process.log();
-    let lines: Vec<&str> = log.lines().filter(|line| line.contains("\"event\":\"moderation.mirrored\"")).collect();
-    let whole = |line: &&&str| IDENTIFIERS.iter().all(|id| line.contains(&format!("\"{id}\":")));
-    let applied: Vec<&&str> = lines.iter().filter(|line| line.contains("\"result\":\"applied\"")).collect();
-    let complete = applied.iter().filter(|line| whole(line)).count();
+async fn moderation_log(stage: &Stage, report: &mut Report) {
     // Voice revoked and granted, kick, ban.
+    const MODERATIONS: usize = 4;
+    let applied = || -> Vec<String> {
+        let is = |line: &&str| ["\"moderation.mirrored\"", "\"applied\""].iter().all(|word| line.contains(word));
+        stage.process.log().lines().filter(is).map(str::to_owned).collect()
+    };
+    // Lines are written together, some hundredths of a second after what they tell.
+    for _ in 0..100 {
+        if applied().len() >= MODERATIONS {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let applied = applied();
+    let whole = |line: &&String| IDENTIFIERS.iter().all(|id| line.contains(&format!("\"{id}\":")));
     report.check(
-        applied.len() == 4 && complete == applied.len(),
+        applied.len() == MODERATIONS && applied.iter().filter(whole).count() == MODERATIONS,
         "the log has one line for each moderation, with session, conference, room, occupant, leg and call_id",
         applied.first().map_or("none", |line| line),
     );
