@@ -3,14 +3,12 @@
 use std::fs;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use cusax_load::phone::within;
 use cusax_net::clock;
-use cusax_tests::ports::Port;
 use cusax_tests::scratch::Scratch;
-use cusax_tests::server::{DOMAIN, Edge, Hop};
+use cusax_tests::server::{Edge, Hop};
 
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -32,32 +30,25 @@ const ROUND: Duration = Duration::from_millis(200);
 pub(crate) struct House {
     pub(crate) edge: Edge,
     pub(crate) neighbour: Neighbour,
-    secure: Port,
     _core: Stub,
     _scratch: Scratch,
 }
 
 impl House {
-    /// With `more` TOML, and a TLS listener besides.
+    /// With `more` TOML.
     pub(crate) async fn open(more: &str) -> Self {
         let scratch = Scratch::new("abuse").unwrap();
         let core = Stub::start(([127, 0, 0, 1], 0).into()).await;
-        let mut secure = Port::free().unwrap();
-        let listener = format!("[[sip.listener]]\naddress = \"tls:{}\"\nzone = \"access\"\n", secure.address());
-        let tls = "[tls]\ncertificate = \"cert.pem\"\nprivate_key = \"key.pem\"\n";
-        let more = format!("{tls}{more}{listener}");
-        let mut edge = Edge::install(&scratch, core.address(), Hop::Udp, &[], &more).unwrap();
-        certify(&edge);
+        let mut edge = Edge::install(&scratch, core.address(), Hop::Udp, &[], more).unwrap();
         quiet(&edge);
         edge.add_accounts(&USERS).unwrap();
-        secure.hand_over().unwrap();
         edge.serve().await.unwrap();
         let neighbour = Neighbour::new("alice", USERS[0].1, edge.access()).await;
-        Self { edge, neighbour, secure, _core: core, _scratch: scratch }
+        Self { edge, neighbour, _core: core, _scratch: scratch }
     }
 
     pub(crate) fn secure(&self) -> SocketAddr {
-        self.secure.address()
+        self.edge.access_over(Hop::Tls)
     }
 
     /// So many times.
@@ -150,15 +141,6 @@ impl House {
             self.neighbour.asked, self.neighbour.busy, self.neighbour.slowest
         );
     }
-}
-
-/// A certificate that nobody checks here.
-fn certify(edge: &Edge) {
-    let certified = rcgen::generate_simple_self_signed([DOMAIN.to_owned()]).unwrap();
-    fs::write(edge.dir().join("cert.pem"), certified.cert.pem()).unwrap();
-    let key = edge.dir().join("key.pem");
-    fs::write(&key, certified.signing_key.serialize_pem()).unwrap();
-    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// Without a line for each message: it is a flood.
