@@ -119,7 +119,7 @@ pub struct Limits {
     pub headers: usize,
     /// Bytes of its header section, as far as it is read at all ([`cusax_sip::message::MAX_HEADER_BYTES`]).
     pub header_bytes: usize,
-    /// Transactions of each side at a time; what is shed before they are reached says [`crate::overload`].
+    /// Transactions of each side at a time; what is shed before they are reached says ARCHITECTURE.md, "Overload".
     pub transactions: usize,
     /// Calls for help that are being set up at a time; they have room of their own beyond that.
     pub emergency_calls: usize,
