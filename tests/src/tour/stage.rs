@@ -136,6 +136,11 @@ impl Stage {
             let password = USERS.iter().find(|(name, _)| *name == user).map_or("", |(_, password)| password);
             let config = ChatConfig::new(format!("{user}@{DOMAIN}").parse()?, password, self.prosody.clients());
             let chat = Chat::connect(config, within(Duration::from_secs(5))).await?;
+            // RFC 6121 §4.2.2: it comes back to who sent it. Before, headlines to the bare JID reach nobody.
+            let own = chat.jid().to_string();
+            let present =
+                |stanza: &cusax_xmpp::Element| stanza.name() == "presence" && stanza.attr("from") == Some(&own);
+            chat.take("presence of its own", within(Duration::from_secs(5)), present).await?;
             self.chats.insert(user.to_owned(), chat);
         }
         self.chats.get(user).context("no such client")
