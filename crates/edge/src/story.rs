@@ -42,7 +42,7 @@ pub(crate) fn received(config: &Config, message: &Message, flow: &Flow) -> Event
     passed(config, flow, (Direction::Received, false), (method, status), correlation(message), summary)
 }
 
-/// The event of a message that goes, and for the `again`th time or not.
+/// The event of a message that goes; `again` says that it went before.
 pub(crate) fn sent(config: &Config, bytes: &Bytes, flow: &Flow, again: bool) -> Event {
     let glance = Glance::at(bytes);
     let summary = if config.summaries { Message::parse(bytes.clone()).ok().as_ref().map(summary) } else { None };
