@@ -16,7 +16,7 @@ use cusax_sip::digest::{Challenge, Credentials, Qop, ha1};
 
 use authority::Authority;
 use core::Core;
-use service::{Service, free_address};
+use service::{Service, free_addresses};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -45,7 +45,7 @@ impl Setup {
         let users = Authority::new();
         users.write_as_users(folder.path(), &["sip:bob@example.com"]);
         let core = Core::start(&authority, &["localhost"]).await;
-        let [tls, wss, ws, proxied, proxied_tcp, from_core] = [(); 6].map(|()| free_address());
+        let [tls, wss, ws, proxied, proxied_tcp, from_core] = free_addresses();
         authority.write(folder.path(), &["example.com"]);
         let file = format!(
             r#"

@@ -117,7 +117,7 @@ pub(crate) fn add_account(folder: &Path, name: &str, password: &str) {
     assert!(child.wait().unwrap().success());
 }
 
-/// An address that was free a moment ago.
-pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// Addresses that were free a moment ago, no two the same.
+pub(crate) fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+    [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap()).map(|listener| listener.local_addr().unwrap())
 }

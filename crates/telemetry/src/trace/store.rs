@@ -31,6 +31,21 @@ struct Kept {
     bytes: u64,
 }
 
+/// Locks a folder. A process that was just forked shares its parent's locks until it runs its own program, and one that is
+/// ending holds them a moment longer: they are waited for, in the writer's own thread.
+fn lock(folder: &File) -> Result<(), TryLockError> {
+    for _ in 0..LOCK_TRIES {
+        match folder.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            locked => return locked,
+        }
+    }
+    folder.try_lock()
+}
+
+const LOCK_TRIES: u32 = 25;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 impl Log {
     /// Opens the folder, or makes it with mode 0700; goes on where the last writer ended.
     pub(super) fn open(store: &Store) -> Result<Self, Error> {
@@ -40,14 +55,14 @@ impl Log {
         }
         DirBuilder::new().recursive(false).mode(0o700).create(&store.path).or_else(exists).map_err(failed)?;
         let folder = File::open(&store.path).map_err(failed)?;
+        lock(&folder).map_err(|error| match error {
+            TryLockError::WouldBlock => Error::InUse { path: store.path.clone() },
+            TryLockError::Error(cause) => failed(cause),
+        })?;
         let (segments, stranger) = Segment::all(&store.path).map_err(failed)?;
         if let Some(stranger) = stranger {
             return Err(Error::Stranger { path: store.path.clone(), stranger });
         }
-        folder.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => Error::InUse { path: store.path.clone() },
-            TryLockError::Error(cause) => failed(cause),
-        })?;
         folder.set_permissions(Permissions::from_mode(0o700)).map_err(failed)?;
         let segment_bytes = store.max_bytes.max(LEAST_BYTES) / SEGMENTS;
         let (store, _folder) = (store.clone(), folder);
