@@ -33,6 +33,7 @@ struct Kept {
 
 /// Locks a folder. A process that was just forked shares its parent's locks until it runs its own program, and one that is
 /// ending holds them a moment longer: they are waited for, in the writer's own thread.
+#[expect(clippy::disallowed_methods, reason = "a lock that is let go tells nobody who will not wait for it for ever")]
 fn lock(folder: &File) -> Result<(), TryLockError> {
     for _ in 0..LOCK_TRIES {
         match folder.try_lock() {
